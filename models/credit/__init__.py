@@ -1,0 +1,1 @@
+"""The credit side: the loan book, concentration and its limits."""

@@ -1,0 +1,51 @@
+"""The contract of a detector: one rule family over one subject's events.
+
+A detector is pure: what `step` returns depends on the state, the event and the policy alone. It sees each
+event once (the customers' stage drops duplicates), possibly out of order within the policy's lateness, and
+its findings must not depend on that order: an anchor names a fixed window (a day, a block of working days,
+a report), never "the first event I happened to see".
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from models.policy import Policy, Rule
+from models.risk_warning import Finding
+
+
+class Detector(Protocol):
+    """What every entry of `DETECTORS` offers.
+
+    `state_type` is a msgspec Struct that survives a round trip through bytes and is made without arguments.
+    `step` may change the state it is given and returns what holds after the event; the caller goes on with
+    that same state. It never raises for a valid event.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def version(self) -> int:
+        """Part of every warning id: raised when the meaning of the rule changes."""
+        ...
+
+    @property
+    def consumes(self) -> type[Struct]: ...
+
+    @property
+    def state_type(self) -> type[Struct]: ...
+
+    def rule(self, policy: Policy) -> Rule:
+        """The detector's own table in the policy."""
+        ...
+
+    def step(self, state: Any, event: Any, policy: Policy) -> Iterable[Finding]:
+        """Take one event in; return the conditions that now hold and that this event touched."""
+        ...
+
+    def expire(self, state: Any, before: datetime, policy: Policy) -> None:
+        """Forget what no event at or after `before` can touch any more: keeps the state bounded."""
+        ...

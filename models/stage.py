@@ -1,0 +1,117 @@
+"""The contract between pure stages and whatever runs them (a Faust worker, or one process in a backtest).
+
+A stage is a deterministic function of the states it is shown and the record it is given. It never waits,
+reads no clock and knows no broker. The runner decodes, skips what a key's state has already seen, writes
+what the stage returns, then stores the states, then commits the offsets, in that order.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+
+S = TypeVar("S", bound=Struct)
+
+
+class Refused(Exception):
+    """A well-formed event that a stage cannot take: it goes to the dead letters, its neighbours go on.
+
+    Raised before the stage has changed any state.
+
+    Args:
+        reason: a short code, e.g. `too_late`, `illegal_move`, `no_rate`.
+        field: the field at fault, as on the wire.
+        detail: for a person: what is wrong, and the remedy.
+    """
+
+    def __init__(self, reason: str, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.field = field
+        self.detail = detail
+
+
+class Record(Struct, frozen=True):
+    """A decoded event and where it stood.
+
+    Args:
+        topic, partition, offset: its place in the broker (in a backtest: file order).
+        ingest_time: when the broker took it (append or create time); bounds the watermark.
+        event: one of `models.events`, a RiskWarning, or a message between stages.
+        now: the runner's clock, for `detected_at` alone; no decision may depend on it.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    ingest_time: datetime
+    event: Any
+    now: datetime
+
+
+class Emit(Struct, frozen=True):
+    """A message to write: `value` as JSON under `key`, in the partition of `route` (default: of the key)."""
+
+    topic: str
+    key: str
+    value: Any
+    route: str | None = None
+    partition: int | None = None  # an explicit partition, for messages that every partition must see
+
+
+class States(Protocol):
+    """One partition's states by key, as the runner shows them to a stage.
+
+    `load` gives the object kept under the key or None; what a stage changes it must `save`. Objects are
+    owned by the runner between calls: a stage keeps no reference to them.
+    """
+
+    partition: int
+
+    def load(self, key: str, kind: type[S]) -> S | None: ...
+
+    def save(self, key: str, state: Struct) -> None: ...
+
+    def delete(self, key: str) -> None: ...
+
+    def keys(self) -> Iterator[str]: ...
+
+
+class Tick(Struct, frozen=True):
+    """Once a second for every partition a worker holds.
+
+    Args:
+        now: the wall clock.
+        caught_up: every record that the broker had of the stage's topics in this partition is applied.
+        idle_seconds: how long no record has come, in seconds of wall clock.
+    """
+
+    now: datetime
+    caught_up: bool
+    idle_seconds: float
+
+
+class Stage(Protocol):
+    """A keyed step of the pipeline. `topics` share their key, so one partition holds all of a key's records."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def topics(self) -> tuple[str, ...]: ...
+
+    @property
+    def state_version(self) -> int: ...
+
+    def apply(self, states: States, record: Record) -> Iterable[Emit]:
+        """Judge one record. May raise `Refused` before it changes anything."""
+        ...
+
+    def flush(self, states: States) -> Iterable[Emit]:
+        """Called after the last record of a batch, before its states are stored."""
+        ...
+
+    def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
+        """Called on the timer, between batches."""
+        ...
