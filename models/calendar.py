@@ -2,8 +2,10 @@
 days come from the `holidays` library; nothing here asks the machine for its zone or its clock.
 """
 
+from calendar import isleap
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -48,6 +50,7 @@ class BankCalendar:
         self.day_of = lru_cache(maxsize=4096)(self._day_of)
         self.day_window = lru_cache(maxsize=4096)(self._day_window)
         self.previous_working_day = lru_cache(maxsize=4096)(self._previous_working_day)
+        self._counts = lru_cache(maxsize=64)(self._counts_of)
 
     @cached_property
     def hours_a_day(self) -> timedelta:
@@ -91,7 +94,12 @@ class BankCalendar:
 
     def working_day_of_year(self, day: date) -> int:
         """How many working days of its year have begun by `day`: 1 on the year's first one."""
-        return _working_days(self, day.year, day)
+        return self._counts(day.year)[day.timetuple().tm_yday]
+
+    def _counts_of(self, year: int) -> tuple[int, ...]:
+        """Working days of a year up to its n-th day, by n."""
+        days = (date(year, 1, 1) + timedelta(days=n) for n in range(366 if isleap(year) else 365))
+        return tuple(accumulate((int(self.is_working_day(day)) for day in days), initial=0))
 
     def add_working_time(self, start: datetime, span: timedelta) -> datetime:
         """The instant at which `span` of working time has passed since `start`, in UTC offset of the bank's zone.
@@ -116,11 +124,3 @@ class BankCalendar:
                     left -= room
             day += timedelta(days=1)
             local = datetime.combine(day, time(), self.zone)
-
-
-@lru_cache(maxsize=8192)
-def _working_days(calendar: BankCalendar, year: int, until: date) -> int:
-    first = date(year, 1, 1)
-    if until < first:
-        return 0
-    return _working_days(calendar, year, until - timedelta(days=1)) + int(calendar.is_working_day(until))

@@ -244,6 +244,8 @@ def _contradictions(policy: Policy) -> Any:
     """What no type can say: order of bands, coverage of thresholds and routes, four eyes."""
     if policy.policy.proposed_by == policy.policy.approved_by:
         yield "policy.approved_by must differ from policy.proposed_by"
+    if policy.money.foreign not in policy.rates:
+        yield f"money.rates lacks {policy.money.foreign}, which money.foreign names"
     large = policy.detectors.large_transaction
     for name in ("cash", "entity_transfer", "person_domestic", "person_cross_border"):
         amounts: Amounts = getattr(large, name)

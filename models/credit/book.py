@@ -39,23 +39,23 @@ def move(loans: dict[str, Loan], event: LoanEvent) -> Movement | None:
         Refused: a repayment past zero, a step on an unknown loan, or another currency than the loan's.
             Nothing is changed then.
     """
+    # Two legal entities may number their loans alike.
+    name = f"{event.entity}/{event.loan_id}"
     sign = SIGNS.get(event.kind)
     if sign is None or event.amount is None:
         return None
-    loan = loans.get(event.loan_id)
+    loan = loans.get(name)
     if loan is None:
         if sign < 0:
             raise Refused("unknown_loan", "loan_id", f"loan {event.loan_id} was never disbursed; send that event first")
         loan = Loan(event.entity, event.industry, event.currency)
     if loan.currency != event.currency:
         raise Refused("other_currency", "currency", f"loan {event.loan_id} is in {loan.currency}, not {event.currency}")
-    if loan.entity != event.entity:
-        raise Refused("other_entity", "entity", f"loan {event.loan_id} is in the book of {loan.entity}")
     before, after = loan.balance, loan.balance + sign * event.amount
     if after < 0:
         raise Refused(
             "repays_past_zero", "amount", f"{event.amount} is more than the {before} outstanding on {event.loan_id}"
         )
     loan.balance = after
-    loans[event.loan_id] = loan
+    loans[name] = loan
     return Movement(loan, after - before, int(after > 0) - int(before > 0))

@@ -4,19 +4,38 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from models.events import Transaction
-from models.money import convert
+from models.money import UnknownRate
 from models.policy import Amounts, LargeTransaction, Policy
 
+ONE = Decimal(1)
 TransactionClass = Literal["cash", "entity_transfer", "person_domestic", "person_cross_border"]
 
 
 class Measured(NamedTuple):
-    """A transaction beside its threshold; `value` and `threshold` are in `bucket`, a currency code."""
+    """A transaction beside its threshold.
+
+    Args:
+        bucket: the currency of the threshold it is held against.
+        value, threshold: both in units of which one `bucket` has `scale`: converted amounts are summed in the base
+            currency, where nothing is rounded, and divided only to be shown.
+    """
 
     kind: TransactionClass
     bucket: str
     value: Decimal
     threshold: Decimal
+    scale: Decimal
+
+    def shown(self, value: Decimal) -> str:
+        """A sum of values as text in the bucket's currency, at most six places."""
+        exact = value / self.scale
+        rounded = exact.quantize(Decimal("0.000001"))
+        text = f"{exact if exact == rounded and -int(exact.as_tuple()[2]) <= 6 else rounded:f}"
+        return text if self.scale == 1 else _trimmed(text)
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def classify(event: Transaction) -> TransactionClass:
@@ -38,11 +57,13 @@ def measure(event: Transaction, policy: Policy) -> Measured:
     """
     kind = classify(event)
     amounts: Amounts = getattr(policy.detectors.large_transaction, kind)
-    if event.currency in amounts.amounts:
-        return Measured(kind, event.currency, event.amount, amounts.amounts[event.currency])
-    foreign = policy.money.foreign
-    value = convert(event.amount, event.currency, foreign, policy.rates)
-    return Measured(kind, foreign, value, amounts.amounts[foreign])
+    foreign, rates = policy.money.foreign, policy.rates
+    if event.currency in amounts.amounts and event.currency != foreign:
+        return Measured(kind, event.currency, event.amount, amounts.amounts[event.currency], ONE)
+    if event.currency not in rates:
+        raise UnknownRate(event.currency)
+    scale = rates[foreign]
+    return Measured(kind, foreign, event.amount * rates[event.currency], amounts.amounts[foreign] * scale, scale)
 
 
 def counts(event: Transaction, rule: LargeTransaction) -> bool:

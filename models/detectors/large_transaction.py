@@ -78,7 +78,8 @@ class LargeTransaction:
 
     def _finding(self, anchor: str, entry: DaySum, event: Transaction, measured: Measured, policy: Policy) -> Finding:
         rule = policy.detectors.large_transaction
-        total, threshold, bucket = f"{entry.total:f}", f"{measured.threshold:f}", measured.bucket
+        total, threshold = measured.shown(entry.total), measured.shown(measured.threshold)
+        bucket = measured.bucket
         class_zh, class_en = CLASS_NAMES[measured.kind]
         direction_zh, direction_en = DIRECTION_NAMES[event.direction]
         reason = Reason(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from models.credit.book import Loan, move
+from models.credit.book import SIGNS, Loan, move
 from models.credit.industry import industry_member
 from models.events import LoanEvent
 from models.messages import WATERMARK_KEY, LoanDelta, LoanDeltas, LoanWatermark
@@ -62,10 +62,10 @@ class BorrowersStage:
         policy = self._policies.at(event.event_time)
         state = states.load(event.borrower_id, BorrowerState) or BorrowerState()
         check_time(event.event_time, record.ingest_time, state.newest, policy)
+        if event.kind in SIGNS and event.currency not in policy.rates:
+            raise Refused("no_rate", "currency", f"no exchange rate for {event.currency}; add it to [money.rates]")
         if event.event_id in state.seen:
             return ()
-        if event.currency not in policy.rates:
-            raise Refused("no_rate", "currency", f"no exchange rate for {event.currency}; add it to [money.rates]")
         movement = move(state.loans, event)
         state.seen[event.event_id] = event.event_time
         if state.newest is None or event.event_time > state.newest:

@@ -68,11 +68,11 @@ class CustomersStage:
         state = states.load(key, CustomerState) or CustomerState()
         newest = state.newest.get(record.topic)
         check_time(event.event_time, record.ingest_time, newest, policy)
+        if isinstance(event, Transaction):
+            check_currency(event, policy)
         seen = state.seen.setdefault(record.topic, {})
         if event.event_id in seen:
             return ()
-        if isinstance(event, Transaction):
-            check_currency(event, policy)
         seen[event.event_id] = event.event_time
         late = newest is not None and event.event_time < newest
         if not late:

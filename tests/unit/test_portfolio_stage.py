@@ -121,13 +121,13 @@ def test_impossible_loan_events_are_refused(policies: PolicyHistory) -> None:
     pipeline.feed("loans", loan("e2", "2026-03-02 09:01", "100", **same))
     pipeline.feed("loans", loan("e3", "2026-03-02 09:02", "100.01", kind="repaid", **same))
     pipeline.feed("loans", loan("e4", "2026-03-02 09:03", "1", currency="USD", **same))
-    pipeline.feed("loans", loan("e5", "2026-03-02 09:04", "1", entity="BANK2", **same))
+    pipeline.feed("loans", loan("e5", "2026-03-02 09:04", "100.01", kind="repaid", **same))
     pipeline.feed("loans", loan("e6", "2026-03-02 09:05", "100", kind="repaid", **same))
     assert [(one.event_id, one.reason) for one in pipeline.refusals] == [
         ("e1", "unknown_loan"),
         ("e3", "repays_past_zero"),
         ("e4", "other_currency"),
-        ("e5", "other_entity"),
+        ("e5", "repays_past_zero"),
     ]
 
 

@@ -1,0 +1,35 @@
+"""What became of a message that was refused: enough to see why, to mend it and to send it again."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A refused message. Topic `dead-letters`, key the source key.
+
+    Args:
+        dead_letter_id: `topic/partition/offset` of the source, so refusing it twice is one dead letter.
+        source_topic, source_partition, source_offset: where the message stands in the broker.
+        source_key: its key as text; `base64:` and the bytes where it is not UTF-8; None where it had none.
+        reason: a short code, e.g. `too_late`, `not_json`, `missing`.
+        field: the field at fault, as on the wire.
+        detail: for a person: what is wrong, and the remedy.
+        raw: the message's own bytes in base64; None where it had no value.
+        refused_at: wall clock of the worker, with an offset.
+    """
+
+    dead_letter_id: str
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    source_key: str | None
+    reason: str
+    field: str
+    detail: str
+    raw: str | None
+    refused_at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.source_key or self.dead_letter_id

@@ -1,0 +1,286 @@
+"""Canonical frames: the events as columns, in arrival order, and the exact arithmetic the oracle does on them.
+
+One column per field on the wire, nested fields flat with dots (`counterparty.account_id`). Amounts are Decimal
+columns; sums and comparisons are made on their scaled integers, so nothing here is ever rounded.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+import polars as pl
+from msgspec import Struct
+
+from models.events import CapitalPosition, LoanEvent, PostReport, Transaction
+from models.policy import Policy, Rule
+from models.risk_warning import SEVERITIES, warning_id
+
+Kind = Literal["transactions", "reports", "loans", "capital"]
+INSTANT = pl.Datetime("us", "UTC")
+MONEY = pl.Decimal(38, 2)
+TEXTS = pl.List(pl.String)
+VERSION = 1  # of every detector the oracle repeats
+
+SCHEMAS: dict[Kind, dict[str, Any]] = {
+    "transactions": {
+        "event_id": pl.String,
+        "event_time": INSTANT,
+        "customer_id": pl.String,
+        "customer_kind": pl.String,
+        "account_id": pl.String,
+        "direction": pl.String,
+        "amount": MONEY,
+        "currency": pl.String,
+        "method": pl.String,
+        "cross_border": pl.Boolean,
+        "counterparty.account_id": pl.String,
+        "counterparty.name": pl.String,
+        "counterparty.bank": pl.String,
+        "counterparty.country": pl.String,
+        "channel": pl.String,
+        "branch_id": pl.String,
+        "teller_id": pl.String,
+        "controls.identity_verified": pl.Boolean,
+        "controls.approved_by": TEXTS,
+        "purpose": pl.String,
+        "origin": pl.String,
+    },
+    "reports": {
+        "report_id": pl.String,
+        "event_time": INSTANT,
+        "reporter.employee_id": pl.String,
+        "reporter.post": pl.String,
+        "reporter.branch_id": pl.String,
+        "kind": pl.String,
+        "customer_id": pl.String,
+        "account_id": pl.String,
+        "transaction_ids": TEXTS,
+        "narrative": pl.String,
+    },
+    "loans": {
+        "event_id": pl.String,
+        "event_time": INSTANT,
+        "entity": pl.String,
+        "loan_id": pl.String,
+        "borrower_id": pl.String,
+        "group_id": pl.String,
+        "kind": pl.String,
+        "industry": pl.String,
+        "amount": MONEY,
+        "currency": pl.String,
+        "classification": pl.String,
+        "days_past_due": pl.Int64,
+        "real_estate": pl.String,
+        "branch_id": pl.String,
+        "approver_id": pl.String,
+    },
+    "capital": {
+        "entity": pl.String,
+        "as_of": pl.Date,
+        "net_capital": MONEY,
+        "tier1_capital": MONEY,
+        "currency": pl.String,
+    },
+}
+_KINDS: dict[type[Struct], Kind] = {
+    Transaction: "transactions",
+    PostReport: "reports",
+    LoanEvent: "loans",
+    CapitalPosition: "capital",
+}
+_DEFAULTS: dict[str, Any] = {"cross_border": False, "origin": "customer"}
+
+WARNINGS: dict[str, Any] = {
+    "warning_id": pl.String,
+    "detector": pl.String,
+    "subject": pl.String,
+    "anchor": pl.String,
+    "severity": pl.String,
+    "departments": TEXTS,
+    "event_time": INSTANT,
+    "window_end": INSTANT,
+    "observed": pl.String,
+}
+
+
+def canonical(frame: pl.DataFrame | None, kind: Kind) -> pl.DataFrame:
+    """The frame with every column of its kind, absent ones null or at their default, text in NFC.
+
+    Args:
+        frame: rows in arrival order; None for no events. `ingest_time` is kept where it is given.
+
+    Raises:
+        ValueError: an amount column that went through a binary float, or a time without a zone.
+    """
+    schema = SCHEMAS[kind]
+    if frame is None or not frame.height:
+        return pl.DataFrame(schema=schema).with_row_index("arrival")
+    extra = {"ingest_time": INSTANT} if "ingest_time" in frame.columns else {}
+    columns: list[Any] = [
+        _typed(frame[name], dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in (schema | extra).items()
+    ]
+    defaults = _DEFAULTS | ({"currency": "CNY"} if kind == "capital" else {})
+    fills = [pl.col(name).fill_null(value) for name, value in defaults.items() if name in schema]
+    return frame.with_columns(columns).select(*schema, *extra).with_columns(fills).with_row_index("arrival")
+
+
+def _typed(column: pl.Series, dtype: Any) -> pl.Series:
+    if isinstance(dtype, pl.Decimal):
+        if column.dtype.is_float():
+            raise ValueError(f"{column.name} is a binary float: read it as Decimal, which is exact")
+        return (
+            column
+            if column.dtype.is_decimal()
+            else column.cast(MONEY if column.dtype == pl.Null else pl.Decimal(38, 0))
+        )
+    if isinstance(dtype, pl.Datetime):
+        if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is None:
+            raise ValueError(f"{column.name} has no time zone")
+        return column.cast(INSTANT)
+    column = column.cast(dtype)
+    if dtype == pl.String and (column.str.len_bytes() != column.str.len_chars()).any():
+        return column.str.normalize("NFC")
+    return column
+
+
+def from_events(events: Iterable[Struct], *, ingest_times: Sequence[datetime] | None = None) -> pl.DataFrame:
+    """Events of one type as the canonical frame, in the order given.
+
+    Args:
+        events: Transactions, PostReports, LoanEvents or CapitalPositions.
+        ingest_times: when each arrived, where future events are to be judged.
+
+    Raises:
+        ValueError: events of several types, or of one that the oracle does not read.
+    """
+    rows = list(events)
+    kinds = {type(event) for event in rows}
+    if not rows:
+        return pl.DataFrame()
+    if len(kinds) != 1 or not kinds <= _KINDS.keys():
+        raise ValueError(f"one type of event is needed, of {sorted(kind.__name__ for kind in _KINDS)}")
+    schema = dict(SCHEMAS[_KINDS[kinds.pop()]])
+    flat = [_flat(event) for event in rows]
+    for name, dtype in schema.items():
+        if isinstance(dtype, pl.Decimal):
+            schema[name] = pl.Decimal(38, max(2, *(_places(row.get(name)) for row in flat), 0))
+    data: dict[str, Any] = {name: [row.get(name) for row in flat] for name in schema}
+    frame = pl.DataFrame(data, schema=schema)
+    if ingest_times is not None:
+        frame = frame.with_columns(pl.Series("ingest_time", ingest_times, dtype=INSTANT))
+    return frame
+
+
+def _flat(event: Struct, prefix: str = "") -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if isinstance(value, Struct):
+            row |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, tuple):
+            row[prefix + name] = list(value)
+        elif value is not None:
+            row[prefix + name] = value
+    return row
+
+
+def _places(amount: Decimal | None) -> int:
+    return 0 if amount is None else max(0, -int(amount.as_tuple()[2]))
+
+
+def nfc(texts: Iterable[str]) -> list[str]:
+    return [unicodedata.normalize("NFC", text) for text in texts]
+
+
+# ---------------------------------------------------------------- exact amounts
+
+
+def scale_of(frame: pl.DataFrame, column: str = "amount") -> int:
+    """Decimal places of an amount column: its integers are amounts times ten to this power."""
+    dtype = frame.schema[column]
+    if not isinstance(dtype, pl.Decimal):
+        raise TypeError(f"{column} is {dtype}, not Decimal")
+    return dtype.scale
+
+
+def scaled_rates(policy: Policy) -> tuple[dict[str, int], int]:
+    """The rates as integers, and the power of ten they were multiplied with."""
+    places = max(_places(rate) for rate in policy.rates.values())
+    return {code: int(Fraction(rate) * 10**places) for code, rate in policy.rates.items()}, places
+
+
+def in_base(column: str, policy: Policy) -> pl.Expr:
+    """An amount in `money.base`, as an integer of 10^-(scale + places of the rates); null without a rate."""
+    rates, _ = scaled_rates(policy)
+    return pl.col(column).to_physical().cast(pl.Int128) * by_value("currency", rates)
+
+
+def by_value(column: str, values: Mapping[str, int]) -> pl.Expr:
+    """A column looked up in a small table of integers; null where it has no entry."""
+    found = pl.lit(None, dtype=pl.Int128)
+    for key, value in values.items():
+        found = pl.when(pl.col(column) == key).then(big(value)).otherwise(found)
+    return found
+
+
+def big(value: int) -> pl.Expr:
+    return pl.lit(value, dtype=pl.Int128)
+
+
+def at_least(amount: Decimal | Fraction, unit: int | Fraction) -> int:
+    """The smallest integer of 1/unit that reaches an amount: `x >= amount` is `integer >= at_least(...)`."""
+    return math.ceil(Fraction(amount) * unit)
+
+
+# --------------------------------------------------------------- days, warnings
+
+
+def day(policy: Policy) -> pl.Expr:
+    """The calendar day of `event_time` in the bank's zone."""
+    return pl.col("event_time").dt.convert_time_zone(policy.bank_calendar.config.timezone).dt.date()
+
+
+def with_window_end(frame: pl.DataFrame, policy: Policy, column: str = "day") -> pl.DataFrame:
+    """Adds `window_end`, the instant at which the day in `column` is over for the bank."""
+    days: list[date] = frame[column].unique().to_list()
+    ends = [policy.bank_calendar.day_window(one)[1] for one in days]
+    table = pl.DataFrame({column: days, "window_end": ends}, schema={column: pl.Date, "window_end": INSTANT})
+    return frame.join(table, on=column, how="left", maintain_order="left")
+
+
+def as_warnings(frame: pl.DataFrame, detector: str, rule: Rule) -> pl.DataFrame:
+    """Warnings of one detector from its subject, anchor, rank (of severity), event_time, window_end, observed."""
+    pairs = zip(frame["subject"], frame["anchor"], strict=True)
+    ids = [warning_id(detector, VERSION, subject, anchor) for subject, anchor in pairs]
+    return frame.select(
+        pl.Series("warning_id", ids, dtype=pl.String),
+        pl.lit(detector).alias("detector"),
+        "subject",
+        "anchor",
+        pl.col("rank").cast(pl.Int8),
+        pl.lit(pl.Series([list(rule.departments)], dtype=TEXTS)).first().alias("departments"),
+        "event_time",
+        "window_end",
+        "observed",
+    )
+
+
+def finished(frame: pl.DataFrame) -> pl.DataFrame:
+    """Ranks as severities, in order of warning_id."""
+    names = pl.DataFrame({"rank": range(len(SEVERITIES)), "severity": SEVERITIES}, schema_overrides={"rank": pl.Int8})
+    return frame.join(names, on="rank", how="left").select(WARNINGS.keys()).sort("warning_id")
+
+
+def no_warnings() -> pl.DataFrame:
+    """A frame of warnings before `finished`, with none in it."""
+    return pl.DataFrame(
+        schema={
+            ("rank" if name == "severity" else name): pl.Int8 if name == "severity" else dtype
+            for name, dtype in WARNINGS.items()
+        }
+    )

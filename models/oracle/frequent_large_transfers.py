@@ -1,0 +1,127 @@
+"""frequent_large_transfers a second time: a day with many large transfers, or working days in a row with some."""
+
+from datetime import date
+
+import polars as pl
+
+from models.oracle.frames import as_warnings, nfc, scale_of, with_window_end
+from models.oracle.large_transaction import reaches
+from models.policy import Policy
+from models.risk_warning import severity_rank
+
+SIDE = ("customer_id", "direction")
+
+
+def frequent_large_transfers(
+    accepted: pl.DataFrame, transactions: pl.DataFrame, policy: Policy
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The detector's warnings (severity as a rank), and the days on which a report may corroborate each.
+
+    Args:
+        accepted: the frame that gives the scale of amounts.
+        transactions: the same, `classified`.
+
+    Returns:
+        Warnings, and (warning_id, subject, day): for a run of days, every day of it.
+    """
+    rule = policy.detectors.frequent_large_transfers
+    large = transactions.filter(
+        (pl.col("method") == "transfer")
+        & ~pl.col("exempt")
+        & reaches("value", rule.large_from.value, scale_of(accepted), policy)
+    )
+    days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"))
+    bursts, runs = _same_day(days, rule.a_day.whole), _consecutive(days, policy)
+    evidence = pl.concat([bursts, runs]).join(large, on=[*SIDE, "day"])
+    found = _judged(evidence, transactions, policy)
+    observed = pl.concat(
+        [
+            bursts.join(days, on=[*SIDE, "day"]).select(*SIDE, "anchor", "day", pl.col("count").alias("observed")),
+            runs.group_by(*SIDE, "anchor").agg(pl.col("day").max(), pl.len().alias("observed")),
+        ],
+        how="diagonal",
+    )
+    frame = with_window_end(found.join(observed, on=[*SIDE, "anchor"]), policy).with_columns(
+        pl.format("customer:{}", "customer_id").alias("subject"), pl.col("observed").cast(pl.String)
+    )
+    warnings = as_warnings(frame, "frequent_large_transfers", rule)
+    judged_days = pl.concat([bursts, runs]).with_columns(pl.format("customer:{}", "customer_id").alias("subject"))
+    return warnings, warnings.join(judged_days, on=["subject", "anchor"]).select("warning_id", "subject", "day")
+
+
+def _same_day(days: pl.DataFrame, a_day: int) -> pl.DataFrame:
+    text = pl.format("same_day|{}|{}", "direction", pl.col("day").dt.to_string("%Y-%m-%d"))
+    return days.filter(pl.col("count") >= a_day).select(*SIDE, text.alias("anchor"), "day")
+
+
+def _consecutive(days: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """The days a block's runs are made of, with the block's anchor."""
+    length = policy.detectors.frequent_large_transfers.consecutive_days.whole
+    worked = days.join(_working_days(days["day"], policy), on="day").sort(*SIDE, "day")
+    follows = (pl.col("day").shift(1).over(SIDE) == pl.col("before")).fill_null(False)
+    worked = worked.with_columns((~follows).cum_sum().over(SIDE).alias("run"))
+    run = (*SIDE, "run")
+    worked = worked.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(run).alias("position"))
+    closing = worked.filter(pl.col("position") >= length - 1).with_columns(
+        pl.format("consecutive_days|{}|{}", "direction", "block").alias("anchor")
+    )
+    members = (
+        closing.select(*run, "anchor", "position")
+        .join(pl.DataFrame({"back": range(length)}, schema={"back": pl.Int64}), how="cross")
+        .select(*run, "anchor", pl.col("position") - pl.col("back"))
+        .unique()
+    )
+    made_of = members.join(worked.select(*run, "position", "day"), on=[*run, "position"])
+    return made_of.select(*SIDE, "anchor", "day")
+
+
+def _working_days(days: pl.Series, policy: Policy) -> pl.DataFrame:
+    """Of these days the worked ones: the working day before each, and the name of its block in the year."""
+    calendar, within = policy.bank_calendar, policy.detectors.frequent_large_transfers.within.whole
+    worked: list[date] = [day for day in days.unique() if calendar.is_working_day(day)]
+    blocks = [f"{day.year}-{(calendar.working_day_of_year(day) - 1) // within:02d}" for day in worked]
+    return pl.DataFrame(
+        {"day": worked, "before": [calendar.previous_working_day(day) for day in worked], "block": blocks},
+        schema={"day": pl.Date, "before": pl.Date, "block": pl.String},
+    )
+
+
+def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """A row a warning: rank of its severity, raised by suspicious counterparties among its transfers."""
+    rule = policy.detectors.frequent_large_transfers
+    watched = nfc(rule.watch_list)
+    listed = [pl.col(f"counterparty.{part}").is_in(watched).fill_null(False) for part in ("account_id", "name")]
+    found = (
+        evidence.join(_new_payees(evidence, transactions, rule.new_payee_after.whole), on=_DEALING, how="left")
+        .group_by(*SIDE, "anchor")
+        .agg(
+            pl.col("event_time").max(),
+            pl.any_horizontal(listed).any().alias("watched"),
+            pl.col("counterparty.country").is_in(list(rule.high_risk_countries)).fill_null(False).any().alias("risky"),
+            pl.col("identity").drop_nulls().n_unique().alias("payees"),
+            pl.col("identity").filter(pl.col("new").fill_null(False)).n_unique().alias("new_payees"),
+        )
+    )
+    suspicious = (
+        pl.col("risky") | (pl.col("payees") >= rule.many_payees.whole) | (pl.col("new_payees") >= rule.new_payees.whole)
+    )
+    steps = pl.when("watched").then(2).when(suspicious).then(1).otherwise(0)
+    return found.with_columns((steps + severity_rank(rule.severity)).clip(upper_bound=3).alias("rank"))
+
+
+_DEALING = ["customer_id", "identity", "day"]
+
+
+def _new_payees(evidence: pl.DataFrame, transactions: pl.DataFrame, after: int) -> pl.DataFrame:
+    """The (customer, identity, day) without a dealing of the two in the days before, where the customer is known."""
+    own = transactions.join(evidence.select("customer_id").unique(), on="customer_id", how="semi")
+    known = own.group_by("customer_id").agg(pl.col("day").min().alias("since"))
+    dealings = own.filter(pl.col("identity").is_not_null()).select(_DEALING).unique().sort(_DEALING)
+    previous = pl.col("day").shift(1).over("customer_id", "identity")
+    stale = pl.col("day") - pl.duration(days=after)
+    return (
+        dealings.with_columns(previous.alias("previous"))
+        .join(known, on="customer_id")
+        .filter((pl.col("since") <= stale) & (pl.col("previous").is_null() | (pl.col("previous") < stale)))
+        .select(*_DEALING, pl.lit(True).alias("new"))
+    )

@@ -1,0 +1,243 @@
+"""industry_concentration a second time: every industry's share of an entity's book after every event of it.
+
+Shares and multiples of capital are compared by cross-multiplication of integers. Columns hold every (event,
+industry) that could reach a level at all; only the changes of what those figures say are walked through in order.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from models.oracle.acceptance import LOAN
+from models.oracle.frames import as_warnings, at_least, big, day, no_warnings, scale_of, scaled_rates, with_window_end
+from models.policy import LEVELS, IndustryConcentration, LevelFigures, Policy
+from models.risk_warning import severity_rank
+
+UNKNOWN = "unknown"
+# `capital` is the net capital of the day, `unit` what an exposure is multiplied with to be in its units.
+_FIGURES = ("entity", "member", "event_time", "day", "total", "capital", "unit")
+CHUNK_ROWS = 4_000_000  # (event, industry) rows held at once: about half a gigabyte
+# GB/T 4754-2017: the last division (first two digits) of each section, A from 01 to T 97.
+_SECTIONS = {
+    "A": 5, "B": 12, "C": 43, "D": 46, "E": 50, "F": 52, "G": 60, "H": 62, "I": 65, "J": 69,
+    "K": 70, "L": 72, "M": 75, "N": 79, "O": 82, "P": 83, "Q": 85, "R": 90, "S": 96, "T": 97,
+}  # fmt: skip
+# NAICS 2017 sectors; 99 is what the Census Bureau writes for unclassified establishments.
+_SECTORS = "11 21 22 23 31-33 42 44-45 48-49 51 52 53 54 55 56 61 62 71 72 81 92 99".split()
+
+
+def _divisions() -> dict[str, str]:
+    table, first = {letter: letter for letter in _SECTIONS}, 1
+    for letter, last in _SECTIONS.items():
+        table |= {f"{division:02d}": letter for division in range(first, last + 1)}
+        first = last + 1
+    return table
+
+
+def _prefixes() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for sector in _SECTORS:
+        first, _, last = sector.partition("-")
+        table |= {str(prefix): sector for prefix in range(int(first), int(last or first) + 1)}
+    return table
+
+
+def member(column: str, scheme: str) -> pl.Expr:
+    """The industry an exposure is counted under, from its code: section, sector, or the code itself."""
+    code = pl.col(column).fill_null("").str.strip_chars()
+    if scheme == "as_given":
+        return pl.when(code == "").then(pl.lit(UNKNOWN)).otherwise(code)
+    table = _divisions() if scheme == "gbt4754" else _prefixes()
+    by_prefix = code.str.slice(0, 2).replace_strict(table, default=UNKNOWN, return_dtype=pl.String)
+    if scheme == "naics":
+        return by_prefix
+    letter = code.str.slice(0, 1)
+    return pl.when(letter.is_in(list(_SECTIONS))).then(letter).otherwise(by_prefix)
+
+
+class _Change(NamedTuple):
+    """What the figures of an industry say from one event on."""
+
+    entity: str
+    member: str
+    event_time: datetime
+    day: date
+    level: int  # the level the figures reach: 0 for none, 1 to 3
+    stays: int  # the highest level that would be kept, were the industry at it
+    observed: str
+
+
+class _Episode(NamedTuple):
+    subject: str
+    anchor: str
+    level: int
+    event_time: datetime
+    day: date
+    observed: str
+
+
+def industry_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """The detector's warnings (severity as a rank), one an episode; two that began on one day are one.
+
+    Args:
+        loans: accepted loan events.
+        capital: accepted capital positions.
+    """
+    rule = policy.detectors.industry_concentration
+    book = _book(loans, capital, policy)
+    episodes: dict[tuple[str, str], _Episode] = {}
+    for chunk in _chunks(_candidates(book, rule), book):
+        for episode in _episodes(_changes(_figures(chunk, book, rule))):
+            key = (episode.subject, episode.anchor)
+            known = episodes.get(key)
+            if known is None or episode.level >= known.level:
+                episodes[key] = episode
+    if not episodes:
+        return no_warnings()
+    schema: dict[str, Any] = {"level": pl.Int64, "day": pl.Date, "event_time": pl.Datetime("us", "UTC")}
+    frame = pl.DataFrame(list(episodes.values()), schema=list(_Episode._fields), schema_overrides=schema, orient="row")
+    ranks = [severity_rank(rule.severities[LEVELS[level - 1]]) for level in frame["level"]]
+    frame = with_window_end(frame, policy).with_columns(pl.Series("rank", ranks, dtype=pl.Int8))
+    return as_warnings(frame, "industry_concentration", rule)
+
+
+def _book(loans: pl.DataFrame, capital: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """Each event in the total order, with the entity's total, whether it is eligible, and its capital of that day."""
+    rule, (_, places) = policy.detectors.industry_concentration, scaled_rates(policy)
+    scale = scale_of(loans)
+    least = at_least(rule.minimum_book.value, 10 ** (scale + places))
+    book = loans.sort("entity", "event_time", "event_id", "borrower_id", "arrival").with_columns(
+        member("code", rule.scheme).alias("member"),
+        day(policy).alias("day"),
+        (pl.col("delta").cum_sum().over(LOAN) > 0).cast(pl.Int64).alias("running"),
+        pl.col("delta").cum_sum().over("entity").alias("total"),
+    )
+    opened = pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)
+    book = book.with_columns(opened.alias("opened")).with_columns(
+        pl.col("opened").cum_sum().over("entity").alias("running_loans"),
+        pl.col("delta").cum_sum().over("entity", "member").alias("exposure"),
+    )
+    eligible = (
+        (pl.col("total") >= big(least)) & (pl.col("total") > 0) & (pl.col("running_loans") >= rule.minimum_loans.whole)
+    )
+    # Capital may be given with other decimal places than loans are.
+    shift = 10 ** abs(scale - scale_of(capital, "net_capital"))
+    grow = scale >= scale_of(capital, "net_capital")
+    factors = (big(shift), big(1)) if grow else (big(1), big(shift))
+    known = capital.select("entity", "as_of", (pl.col("capital") * factors[0]).alias("capital")).sort("as_of")
+    return (
+        book.with_columns(eligible.alias("eligible"), factors[1].alias("unit"))
+        .with_row_index("order")
+        .sort("day")
+        .join_asof(known, left_on="day", right_on="as_of", by="entity", strategy="backward", check_sortedness=False)
+        .sort("order")
+        .select("order", "delta", "exposure", "eligible", *_FIGURES)
+    )
+
+
+def _candidates(book: pl.DataFrame, rule: IndustryConcentration) -> pl.DataFrame:
+    """The industries that reach a level at some time if any do: their largest exposure against the smallest book."""
+    eligible = (
+        book.filter("eligible")
+        .group_by("entity")
+        .agg(pl.col("total").min().alias("least_total"), pl.col("capital").min().alias("least_capital"))
+    )
+    largest = (
+        book.filter(pl.col("member") != UNKNOWN)
+        .group_by("entity", "member")
+        .agg(pl.col("exposure").max(), pl.col("unit").first())
+    )
+    share, of_capital = rule.share.observation.value, rule.net_capital.observation.value
+    reach = _at_least("exposure", share, "least_total") | _at_least("exposure", of_capital, "least_capital")
+    return largest.join(eligible, on="entity").filter(reach.fill_null(False)).select("entity", "member")
+
+
+def _at_least(column: str, times: Any, of: str) -> pl.Expr:
+    """Exactly: column >= times × of, for a decimal `times`."""
+    ratio = Fraction(times)
+    unit = pl.col("unit") if of.endswith("capital") else big(1)
+    return pl.col(column) * unit * big(ratio.denominator) >= big(ratio.numerator) * pl.col(of)
+
+
+def _chunks(candidates: pl.DataFrame, book: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    sizes = book.group_by("entity").agg(pl.len().cast(pl.Int64).alias("rows"))
+    sized = candidates.join(sizes, on="entity").sort("entity", "member")
+    sized = sized.with_columns((pl.col("rows").cum_sum() // CHUNK_ROWS).alias("chunk"))
+    yield from sized.partition_by("chunk", maintain_order=True)
+
+
+def _figures(pairs: pl.DataFrame, book: pl.DataFrame, rule: IndustryConcentration) -> pl.DataFrame:
+    """For each pair and eligible event: exposure, levels reached by share and by capital, levels that would be left;
+    one row where these change.
+    """
+    pair = ("entity", "member")
+    rows = pairs.select(pair).join(book.rename({"member": "moved"}), on="entity").sort(*pair, "order")
+    moved = pl.when(pl.col("moved") == pl.col("member")).then(pl.col("delta")).otherwise(big(0))
+    rows = rows.with_columns(moved.cum_sum().over(pair).alias("exposure")).filter("eligible")
+    release = rule.release.value
+    share, capital = _reached("total", rule.share), _reached("capital", rule.net_capital)
+    # Leaving gets harder as levels fall, so the number of levels that would be left says which: the highest ones.
+    left = pl.sum_horizontal(
+        (
+            ~_at_least("exposure", rule.share[level] - release, "total")
+            & ~_at_least("exposure", rule.net_capital[level] * (1 - release), "capital").fill_null(False)
+        ).cast(pl.Int64)
+        for level in LEVELS
+    )
+    rows = rows.with_columns(share.alias("by_share"), capital.alias("by_capital"), left.alias("left")).with_columns(
+        pl.max_horizontal("by_share", "by_capital").alias("level")
+    )
+    # Rows that say the same as the one before change nothing: a level is never entered or left twice by them.
+    said = pl.struct("level", "left")
+    changed = (said != said.shift(1).over(pair)) | (pl.int_range(pl.len()).over(pair) == 0)
+    return rows.filter((pl.col("level") > 0).any().over(pair)).filter(changed)
+
+
+def _reached(of: str, figures: LevelFigures) -> pl.Expr:
+    """How many of the levels an exposure reaches; they rise, so the count is the highest one."""
+    return pl.sum_horizontal(
+        _at_least("exposure", figures[level], of).fill_null(False).cast(pl.Int64) for level in LEVELS
+    )
+
+
+def _changes(rows: pl.DataFrame) -> Iterator[_Change]:
+    for row in rows.select(*_FIGURES, "exposure", "level", "left", "by_share").iter_rows():
+        entity, name, moment, on, total, capital, unit, exposure, level, left, by_share = row
+        of = Fraction(exposure, total) if by_share or not capital else Fraction(exposure * unit, capital)
+        yield _Change(entity, name, moment, on, level, 3 - left, _six_places(of))
+
+
+def _six_places(value: Fraction) -> str:
+    """Half-even to six places: Fraction's round() is."""
+    millionths = round(value * 10**6)
+    sign = "-" if millionths < 0 else ""
+    return f"{sign}{abs(millionths) // 10**6}.{abs(millionths) % 10**6:06d}"
+
+
+def _episodes(changes: Iterable[_Change]) -> Iterator[_Episode]:
+    """Walk each industry through its levels: up at once, down only when the level it is at would be left."""
+    level, episode, at = 0, None, ("", "")
+    for change in changes:
+        if (change.entity, change.member) != at:
+            if episode is not None:
+                yield episode
+            level, episode, at = 0, None, (change.entity, change.member)
+        if change.level > level:
+            level = change.level
+            if episode is None:
+                subject, anchor = f"industry:{change.entity}:{change.member}", change.day.isoformat()
+                episode = _Episode(subject, anchor, level, change.event_time, change.day, change.observed)
+            elif level > episode.level:
+                episode = episode._replace(
+                    level=level, event_time=change.event_time, day=change.day, observed=change.observed
+                )
+        elif change.level < level and level > change.stays:
+            level = change.level
+            if level == 0 and episode is not None:
+                yield episode
+                episode = None
+    if episode is not None:
+        yield episode

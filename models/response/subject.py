@@ -1,0 +1,215 @@
+"""The cases of one subject, and how warnings and actions find theirs.
+
+Warnings and actions are two topics: an action may be read before the warning whose case it is about, and where
+all is read again from the start, long before. So an action on a case that is still to come waits here, and is
+let go in order of event time: as far as the subject's warnings have come, or when the broker has no more of them.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from models.events import Action
+from models.policy import PolicyHistory
+from models.response.case import Case, CaseMode
+from models.response.deadlines import next_due, settle
+from models.response.joining import join, open_case, record
+from models.response.moves import act
+from models.risk_warning import RiskWarning
+from models.stage import Refused
+
+KEEP_CLOSED = 20  # resolved cases of a subject kept at hand, to be reopened; all stay on the topic `cases`
+MAX_WAITING = 100  # actions of one subject that wait for their case
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """An action whose case is still to come, and where it stood in its topic."""
+
+    action: Action
+    topic: str
+    partition: int
+    offset: int
+    ingest_time: datetime
+    since: datetime  # the partition's clock when it came in
+
+
+class SubjectCases(Struct, kw_only=True):
+    """State of one subject: bounded by `KEEP_CLOSED` and `MAX_WAITING` beside the open cases.
+
+    Args:
+        cases: by number; the open ones and the last closed ones.
+        open: number of the open case by mode.
+        acted_until: newest event time of an action, the subject's own watermark.
+        stream_time, arrived_at: event time and arrival of the subject's newest record. The newest of a partition's
+            subjects make the partition's clock.
+    """
+
+    stream_time: datetime
+    arrived_at: datetime
+    next_number: int = 1
+    open: dict[CaseMode, int] = field(default_factory=dict)
+    cases: dict[int, Case] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    acted_until: datetime | None = None
+
+    def next_due(self) -> datetime | None:
+        """When the clock alone next changes one of the open cases."""
+        dues = [due for number in self.open.values() if (due := next_due(self.cases[number])) is not None]
+        return min(dues, default=None)
+
+    def put(self, case: Case, clock: datetime, recorded_at: datetime) -> Case:
+        """Keep a changed case, judged by the clock and with its next revision."""
+        case = settle(case, clock, recorded_at)
+        case = replace(case, revision=case.revision + 1)
+        self.cases[case.number] = case
+        if case.state == "open":
+            self.open[case.mode] = case.number
+        elif self.open.get(case.mode) == case.number:
+            del self.open[case.mode]
+        return case
+
+    def settle(self, clock: datetime, recorded_at: datetime) -> list[Case]:
+        """Judge the open cases by the clock; those that changed."""
+        changed = []
+        for number in list(self.open.values()):
+            case = self.cases[number]
+            if settle(case, clock, recorded_at) is not case:
+                changed.append(self.put(case, clock, recorded_at))
+        return changed
+
+    # --- warnings ---
+
+    def holder(self, warning_id: str, mode: CaseMode) -> Case | None:
+        """The newest case of this mode that holds the warning."""
+        numbers = sorted(self.cases, reverse=True)
+        return next((case for n in numbers if (case := self.cases[n]).mode == mode and case.warning(warning_id)), None)
+
+    def take_warning(
+        self, warning: RiskWarning, mode: CaseMode, policies: PolicyHistory, clock: datetime, recorded_at: datetime
+    ) -> list[Case]:
+        """Work a warning in; the cases that changed.
+
+        It joins the open case or opens one. A quiet revision of what a closed case holds is noted there: the
+        departments were not told anew, so nothing new is owed.
+        """
+        holder = self.holder(warning.warning_id, mode)
+        known = holder.warning(warning.warning_id) if holder else None
+        if known is not None and warning.revision <= known.revision:
+            return []
+        if holder is not None and holder.state == "resolved" and not warning.notify:
+            return [self.put(record(holder, warning, recorded_at), clock, recorded_at)]
+        policy = policies.at(warning.event_time)
+        if mode in self.open:
+            case = join(self.cases[self.open[mode]], warning, policy, recorded_at)
+        else:
+            case = open_case(self.next_number, mode, warning, policy, recorded_at)
+            self.next_number += 1
+            closed = sorted(self.cases.keys() - set(self.open.values()))
+            for number in closed[: max(0, len(closed) - KEEP_CLOSED)]:
+                del self.cases[number]
+        return [self.put(case, clock, recorded_at)]
+
+    # --- actions ---
+
+    def check_action(self, action: Action) -> int:
+        """The number of the case that an action is about.
+
+        Raises:
+            Refused: `unknown_case`.
+        """
+        number = int(action.case_id.rpartition("#")[2])
+        written = f"{action.subject}#{number}" == action.case_id
+        if written and (number in self.cases or number in self.expected()):
+            return number
+        if written and 0 < number < self.next_number:
+            why = f"{action.case_id} was resolved more than {KEEP_CLOSED} cases ago"
+        else:
+            why = f"{action.subject} has no such case; its next one will be {action.subject}#{self.next_number}"
+        raise Refused("unknown_case", "case_id", why)
+
+    def expected(self) -> range:
+        """Numbers of cases still to come on which an action may wait.
+
+        A case has a successor only once actions have resolved it, but a live one and a drill may be open side by
+        side: so at most one case without an action can lie between the last one waited for and the next.
+        """
+        awaited = max((_number(one.action) for one in self.waiting), default=0)
+        return range(self.next_number, max(self.next_number, awaited + 1) + 2)
+
+    def must_wait(self, number: int) -> bool:
+        """The case is still to come, or earlier actions on it still wait."""
+        return number not in self.cases or any(_number(one.action) == number for one in self.waiting)
+
+    def known(self, action: Action, number: int) -> bool:
+        """This action was taken already."""
+        case = self.cases.get(number)
+        waits = any(
+            one.action.action_id == action.action_id and one.action.case_id == action.case_id for one in self.waiting
+        )
+        return waits or (case is not None and case.applied(action.action_id))
+
+    def moved(self, action: Action, policies: PolicyHistory, recorded_at: datetime) -> Case:
+        """The case as the action would leave it; nothing is kept.
+
+        Raises:
+            Refused: as `models.response.moves.act`, and `illegal_move` to reopen beside an open case.
+        """
+        case = self.cases[_number(action)]
+        beside = self.open.get(case.mode)
+        if action.kind == "reopen" and beside not in (None, case.number):
+            raise Refused(
+                "illegal_move",
+                "kind",
+                f"{action.subject}#{beside} is open: act there; {case.case_id} is not reopened beside it",
+            )
+        return act(case, action, policies.at(action.event_time), recorded_at)
+
+    def release(
+        self, until: datetime | None, policies: PolicyHistory, clock: datetime
+    ) -> tuple[list[Case], list[tuple[Waiting, Refused]]]:
+        """Let waiting actions go whose case is there, each case's in the order they came.
+
+        Args:
+            until: event time up to which the warnings are known; None: all of them.
+
+        Returns:
+            the cases that changed, and the actions that were refused after all.
+        """
+        changed: list[Case] = []
+        refused: list[tuple[Waiting, Refused]] = []
+        held: list[Waiting] = []
+        for one in self.waiting:
+            number = _number(one.action)
+            behind = any(_number(other.action) == number for other in held)
+            if number not in self.cases or behind or (until is not None and one.action.event_time > until):
+                held.append(one)
+                continue
+            if self.cases[number].applied(one.action.action_id):
+                continue
+            try:
+                case = self.moved(one.action, policies, one.ingest_time)
+            except Refused as refusal:
+                refused.append((one, refusal))
+            else:
+                changed.append(self.put(case, clock, one.ingest_time))
+        self.waiting = held
+        return changed, refused
+
+    def expire(self, policies: PolicyHistory, clock: datetime) -> list[tuple[Waiting, Refused]]:
+        """Give up waiting for cases that did not come within the policy's lateness."""
+        refused: list[tuple[Waiting, Refused]] = []
+        held: list[Waiting] = []
+        for one in self.waiting:
+            lateness = policies.at(one.action.event_time).lateness
+            if _number(one.action) not in self.cases and clock > one.since + lateness:
+                why = f"{one.action.case_id} did not come to be within {lateness.days} days"
+                refused.append((one, Refused("unknown_case", "case_id", why)))
+            else:
+                held.append(one)
+        self.waiting = held
+        return refused
+
+
+def _number(action: Action) -> int:
+    return int(action.case_id.rpartition("#")[2])

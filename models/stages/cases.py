@@ -1,0 +1,259 @@
+"""Cases: warnings become tasks with deadlines, actions answer them, and time that passes is held against them.
+
+A partition has a clock: the newest event time it has seen, carried on by the wall clock from that record's
+arrival. Live it is the wall clock; a replay of an old year runs in that year's time; after a pause it is the
+present again. It is derived, like the agenda of what is due next, from the subjects' states: both are built again
+when the runner shows a partition in a new `States`, so nothing but states has to survive.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct, field
+
+from models.dead_letter import DeadLetter
+from models.events import Action
+from models.policy import PolicyHistory
+from models.response.agenda import Agenda
+from models.response.case import Case
+from models.response.subject import MAX_WAITING, SubjectCases, Waiting
+from models.risk_warning import RiskWarning
+from models.stage import Emit, Record, Refused, States, Tick
+
+# Subjects whose deadlines are judged in one batch or tick. What is marked does not depend on when it is, and a
+# holiday's worth of breaches must not become one write that the broker does not take.
+AT_ONCE = 500
+
+
+class Here(Struct):
+    """What the stage derives from one partition's states, and the cases that changed since the last flush."""
+
+    states: States
+    agenda: Agenda
+    waiting: set[str] = field(default_factory=set)
+    changed: dict[str, Case] = field(default_factory=dict)
+    stream_time: datetime | None = None
+    arrived_at: datetime | None = None
+    budget: int = AT_ONCE
+
+    def advance(self, stream_time: datetime, arrived_at: datetime) -> datetime:
+        """Move the clock's stream time to a record's, never back; the stream time."""
+        if self.stream_time is None or stream_time > self.stream_time:
+            self.stream_time, self.arrived_at = stream_time, arrived_at
+        return self.stream_time
+
+    def now(self, wall: datetime) -> datetime | None:
+        """The partition's time at an instant of the wall clock; None before its first record."""
+        if self.stream_time is None or self.arrived_at is None:
+            return None
+        return self.stream_time + max(timedelta(), wall - self.arrived_at)
+
+    def told(self, cases: Iterable[Case]) -> None:
+        """Remember cases to emit, the last one changed last. Cases are frozen: this holds no state."""
+        for case in cases:
+            self.changed.pop(case.case_id, None)
+            self.changed[case.case_id] = case
+
+
+class CasesStage:
+    """Keeps the cases of every subject; emits each changed one on `cases`, once a batch.
+
+    Args:
+        policies: deadlines, owners, measures and escalation, by event time.
+    """
+
+    name = "cases"
+    topics = ("warnings", "actions")
+    state_version = 1
+
+    def __init__(self, policies: PolicyHistory) -> None:
+        self._policies = policies
+        self._partitions: dict[int, Here] = {}
+
+    def apply(self, states: States, record: Record) -> Iterable[Emit]:
+        """Take a warning or an action.
+
+        Raises:
+            Refused: an action that its case cannot take, see `models.response`; `in_the_future`; `too_late`;
+                `too_many_waiting`. A warning without a subject.
+        """
+        here = self._here(states)
+        event = record.event
+        if isinstance(event, Action):
+            return self._action(here, event, record)
+        if isinstance(event, RiskWarning):
+            return self._warning(here, event, record)
+        raise TypeError(f"{record.topic} carries no {type(event).__name__}")
+
+    def flush(self, states: States) -> Iterable[Emit]:
+        """The cases that the batch changed, as they stand."""
+        here = self._here(states)
+        here.budget = AT_ONCE
+        changed, here.changed = here.changed, {}
+        return [Emit("cases", case.case_id, case, route=case.subject) for case in changed.values()]
+
+    def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
+        """Mark what is overdue by the partition's clock; settle what waited for a warning."""
+        here = self._here(states)
+        now = here.now(tick.now)
+        if now is None:
+            return []
+        emits: list[Emit] = []
+        if tick.caught_up:
+            for subject in sorted(here.waiting):
+                emits += self._let_go(here, subject, now, tick.now)
+        self._run(here, now, tick.now)
+        return [*emits, *self.flush(states)]
+
+    # --- one record ---
+
+    def _warning(self, here: Here, warning: RiskWarning, record: Record) -> list[Emit]:
+        if not warning.subject:
+            raise Refused("missing", "subject", "a warning needs a subject")
+        if warning.mode == "shadow":
+            return []
+        # A record stamped ahead of its arrival must not make everything else overdue.
+        ahead = record.ingest_time + self._policies.at(record.ingest_time).future_tolerance
+        clock = here.advance(min(warning.event_time, ahead), record.ingest_time)
+        self._run(here, clock, record.ingest_time)
+        state = self._load(here, warning.subject, clock, record)
+        here.told(state.settle(clock, record.ingest_time))
+        emits: list[Emit] = []
+        just_before = warning.event_time - timedelta(microseconds=1)
+        emits += self._release(here, state, just_before, clock, record.now)
+        here.told(state.take_warning(warning, warning.mode, self._policies, clock, record.ingest_time))
+        emits += self._release(here, state, warning.event_time, clock, record.now)
+        self._keep(here, warning.subject, state)
+        return emits
+
+    def _action(self, here: Here, action: Action, record: Record) -> list[Emit]:
+        policy = self._policies.at(action.event_time)
+        if action.event_time > record.ingest_time + policy.future_tolerance:
+            raise Refused(
+                "in_the_future",
+                "event_time",
+                f"{action.event_time.isoformat()} is after its arrival at {record.ingest_time.isoformat()}",
+            )
+        before = here.states.load(action.subject, SubjectCases) or SubjectCases(
+            stream_time=action.event_time, arrived_at=record.ingest_time
+        )
+        number = before.check_action(action)
+        if before.known(action, number):
+            return []
+        if before.acted_until is not None and action.event_time < before.acted_until - policy.lateness:
+            raise Refused(
+                "too_late",
+                "event_time",
+                f"{action.event_time.isoformat()} is more than {policy.lateness.days} days behind the newest action "
+                f"on {action.subject}",
+            )
+        waits = before.must_wait(number)
+        if waits and len(before.waiting) >= MAX_WAITING:
+            raise Refused("too_many_waiting", "case_id", f"{MAX_WAITING} actions wait already for {action.subject}")
+        if not waits:
+            before.moved(action, self._policies, record.ingest_time)  # refuses before anything is changed
+        clock = here.advance(action.event_time, record.ingest_time)
+        self._run(here, clock, record.ingest_time)
+        state = self._load(here, action.subject, clock, record)
+        state.acted_until = max(state.acted_until or action.event_time, action.event_time)
+        if waits:
+            state.waiting.append(
+                Waiting(
+                    action=action,
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    ingest_time=record.ingest_time,
+                    since=here.now(record.ingest_time) or clock,
+                )
+            )
+        else:
+            here.told(state.settle(clock, record.ingest_time))
+            case = state.moved(action, self._policies, record.ingest_time)
+            here.told([state.put(case, clock, record.ingest_time)])
+        self._keep(here, action.subject, state)
+        return []
+
+    # --- time and waiting ---
+
+    def _run(self, here: Here, clock: datetime, recorded_at: datetime) -> None:
+        """Judge what is due before the clock, over the whole partition."""
+        while here.budget > 0 and (subject := here.agenda.take(clock)) is not None:
+            here.budget -= 1
+            state = _held(here.states, subject)
+            here.told(state.settle(clock, recorded_at))
+            self._keep(here, subject, state)
+
+    def _let_go(self, here: Here, subject: str, now: datetime, wall: datetime) -> Iterator[Emit]:
+        """All warnings that the broker has are in: what still waits for a case goes on, or is given up in time."""
+        state = _held(here.states, subject)
+        count = len(state.waiting)
+        yield from self._release(here, state, None, now, wall)
+        yield from (_dead_letter(one, refusal, wall) for one, refusal in state.expire(self._policies, now))
+        if len(state.waiting) != count:
+            self._keep(here, subject, state)
+
+    def _release(
+        self, here: Here, state: SubjectCases, until: datetime | None, clock: datetime, wall: datetime
+    ) -> list[Emit]:
+        changed, refused = state.release(until, self._policies, clock)
+        here.told(changed)
+        return [_dead_letter(one, refusal, wall) for one, refusal in refused]
+
+    # --- states ---
+
+    def _here(self, states: States) -> Here:
+        here = self._partitions.get(states.partition)
+        if here is not None and here.states is states:
+            return here
+        here = self._partitions[states.partition] = Here(states, Agenda())
+        for subject in states.keys():
+            state = _held(states, subject)
+            here.agenda.plan(subject, state.next_due())
+            if state.waiting:
+                here.waiting.add(subject)
+            here.advance(state.stream_time, state.arrived_at)
+        return here
+
+    def _load(self, here: Here, subject: str, clock: datetime, record: Record) -> SubjectCases:
+        time = min(record.event.event_time, clock)
+        state = here.states.load(subject, SubjectCases)
+        if state is None:
+            return SubjectCases(stream_time=time, arrived_at=record.ingest_time)
+        if time > state.stream_time:
+            state.stream_time, state.arrived_at = time, record.ingest_time
+        return state
+
+    def _keep(self, here: Here, subject: str, state: SubjectCases) -> None:
+        here.states.save(subject, state)
+        here.agenda.plan(subject, state.next_due())
+        if state.waiting:
+            here.waiting.add(subject)
+        else:
+            here.waiting.discard(subject)
+
+
+def _held(states: States, subject: str) -> SubjectCases:
+    state = states.load(subject, SubjectCases)
+    if state is None:
+        raise LookupError(f"no state for {subject}, which the partition has listed")
+    return state
+
+
+def _dead_letter(one: Waiting, refusal: Refused, wall: datetime) -> Emit:
+    """For an action refused after it had waited. Its bytes are gone by then: `raw` is the action written anew."""
+    letter = DeadLetter(
+        dead_letter_id=f"{one.topic}/{one.partition}/{one.offset}",
+        source_topic=one.topic,
+        source_partition=one.partition,
+        source_offset=one.offset,
+        source_key=one.action.subject,
+        reason=refusal.reason,
+        field=refusal.field,
+        detail=refusal.detail,
+        raw=base64.b64encode(msgspec.json.encode(one.action)).decode(),
+        refused_at=wall,
+    )
+    return Emit("dead-letters", letter.key, letter)
