@@ -1,0 +1,239 @@
+"""The catalogue of metrics, and the /metrics page.
+
+Names follow `liandong_<noun>_<unit>[_total]`, times are in seconds, and no label holds an id of a customer, an account
+or a person: labels are sets that a bank can count on its fingers (topics, detectors, departments, industries).
+Every rule and dashboard may use the names of `METRICS` and no others.
+"""
+
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Self
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from connectors.errors import LiandongError
+
+Outcome = Literal["accepted", "refused", "duplicate", "late"]
+Kind = Literal["counter", "gauge", "histogram"]
+
+# 5 ms is what the batch seam takes at half load, 60 s is where a teller has gone to lunch.
+DELAY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCH_BUCKETS = (1, 5, 10, 50, 100, 500, 1000, 2500, 5000, 10_000)
+
+
+class Metric(Struct, frozen=True):
+    """One entry of the catalogue. `name` is as on the page, so a counter's ends in `_total`."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "liandong_events_total",
+            "counter",
+            ("topic", "outcome"),
+            "Records read: accepted, refused, duplicate, late.",
+        ),
+        Metric(
+            "liandong_dead_letters_total",
+            "counter",
+            ("topic", "reason"),
+            "Records refused, by source topic and reason.",
+        ),
+        Metric("liandong_messages_total", "counter", ("topic",), "Messages written and acknowledged."),
+        Metric(
+            "liandong_warnings_total", "counter", ("detector", "severity", "mode"), "Revisions of warnings written."
+        ),
+        Metric(
+            "liandong_warning_delay_seconds",
+            "histogram",
+            ("detector",),
+            "From the broker taking the event to it acknowledging the warning.",
+            DELAY_BUCKETS,
+        ),
+        Metric("liandong_batch_events", "histogram", ("stage",), "Records in one batch.", BATCH_BUCKETS),
+        Metric("liandong_stage_seconds", "histogram", ("stage",), "Judging and storing one batch.", STAGE_BUCKETS),
+        Metric("liandong_state_keys", "gauge", ("stage", "partition"), "Keys with a state."),
+        Metric("liandong_state_writes_total", "counter", ("stage",), "States written to the changelog."),
+        Metric("liandong_state_written_bytes_total", "counter", ("stage",), "Bytes of state written to the changelog."),
+        Metric("liandong_consumer_lag_events", "gauge", ("topic", "partition"), "Records not read yet."),
+        Metric("liandong_tasks_open", "gauge", ("department",), "Tasks not completed yet."),
+        Metric("liandong_tasks_overdue", "gauge", ("department",), "Tasks not completed and past their due time."),
+        Metric(
+            "liandong_industry_share_ratio",
+            "gauge",
+            ("entity", "industry"),
+            "An industry's share of an entity's book, 0 to 1.",
+        ),
+        Metric(
+            "liandong_build_info",
+            "gauge",
+            ("version", "python", "policy_version"),
+            "1, with what is running as labels.",
+        ),
+    )
+}
+
+
+class Metrics:
+    """The metrics of one process. It has the methods that a stage's runner calls (`batch`, `emitted`, ...).
+
+    Args:
+        registry: where they are registered; one of its own when None, so that two of them can live in one process.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._refused: dict[tuple[str, str], int] = {}  # told one by one, before the batch that held them
+        for name, metric in METRICS.items():
+            if metric.kind == "counter":
+                self._counters[name] = Counter(name, metric.help, metric.labels, registry=self.registry)
+            elif metric.kind == "gauge":
+                self._gauges[name] = Gauge(name, metric.help, metric.labels, registry=self.registry)
+            else:
+                self._histograms[name] = Histogram(
+                    name, metric.help, metric.labels, registry=self.registry, buckets=metric.buckets
+                )
+
+    # --- what a stage's runner tells ---
+
+    def batch(self, stage: str, topic: str, records: int, skipped: int, seconds: float) -> None:
+        """A batch is judged, its output acknowledged and its states stored.
+
+        Args:
+            records: read in all, `skipped` of them because a state had seen them before a restart.
+            seconds: from its first record to the stored states.
+        """
+        rest = records - skipped - self._refused.pop((stage, topic), 0)
+        if rest < 0:  # of another partition's batch, which is still under way
+            self._refused[stage, topic] = -rest
+        self.event(topic, "accepted", max(0, rest))
+        self.event(topic, "duplicate", skipped)
+        self._histograms["liandong_batch_events"].labels(stage).observe(records)
+        self._histograms["liandong_stage_seconds"].labels(stage).observe(seconds)
+
+    def emitted(self, topic: str, messages: int) -> None:
+        """Messages are acknowledged on a topic."""
+        self._counters["liandong_messages_total"].labels(topic).inc(messages)
+
+    def refused(self, stage: str, topic: str, reason: str) -> None:
+        """One record of a topic goes to the dead letters."""
+        self.event(topic, "refused")
+        self._refused[stage, topic] = self._refused.get((stage, topic), 0) + 1
+        self._counters["liandong_dead_letters_total"].labels(topic, reason).inc()
+
+    def stored(self, stage: str, keys: int, size: int) -> None:
+        """States of some keys, of `size` bytes in all, are acknowledged on the changelog."""
+        self._counters["liandong_state_writes_total"].labels(stage).inc(keys)
+        self._counters["liandong_state_written_bytes_total"].labels(stage).inc(size)
+
+    # --- the rest ---
+
+    def event(self, topic: str, outcome: Outcome, count: int = 1) -> None:
+        """Records of a topic came to an end. `accepted` counts late ones too; `late` counts them again."""
+        if count:
+            self._counters["liandong_events_total"].labels(topic, outcome).inc(count)
+
+    def warning(self, detector: str, severity: str, mode: str, ingested: datetime | None, acked: datetime) -> None:
+        """A revision of a warning is acknowledged.
+
+        Args:
+            ingested: when the broker took the event behind it; None where a timer made the warning.
+            acked: when the broker acknowledged the warning.
+        """
+        self._counters["liandong_warnings_total"].labels(detector, severity, mode).inc()
+        if ingested is not None:
+            delay = max(0.0, (acked - ingested).total_seconds())
+            self._histograms["liandong_warning_delay_seconds"].labels(detector).observe(delay)
+
+    def state_keys(self, stage: str, partition: int, keys: int) -> None:
+        """How many keys of a partition have a state."""
+        self._gauges["liandong_state_keys"].labels(stage, str(partition)).set(keys)
+
+    def lag(self, topic: str, partition: int, events: int) -> None:
+        """How many records of a partition are not read yet."""
+        self._gauges["liandong_consumer_lag_events"].labels(topic, str(partition)).set(events)
+
+    def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None:
+        """A partition went to another worker: its gauges must not stand still here."""
+        for topic in topics:
+            self._gauges["liandong_consumer_lag_events"].remove(topic, str(partition))
+        self._gauges["liandong_state_keys"].remove(stage, str(partition))
+
+    def tasks(self, open_by_department: Mapping[str, int], overdue_by_department: Mapping[str, int]) -> None:
+        """The tasks as they stand in this worker's partitions."""
+        for name, counts in (
+            ("liandong_tasks_open", open_by_department),
+            ("liandong_tasks_overdue", overdue_by_department),
+        ):
+            self._gauges[name].clear()
+            for department, count in counts.items():
+                self._gauges[name].labels(department).set(count)
+
+    def share(self, entity: str, industry: str, ratio: float) -> None:
+        """An industry's share of an entity's book, for the screen alone: decisions use the exact Decimal."""
+        self._gauges["liandong_industry_share_ratio"].labels(entity, industry).set(ratio)
+
+    def build(self, version: str, policy_version: str) -> None:
+        """What is running."""
+        info = self._gauges["liandong_build_info"]
+        info.clear()
+        info.labels(version, platform.python_version(), policy_version).set(1)
+
+
+class MetricsServer:
+    """The /metrics page while it is open; a context manager."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        self.host = host
+        self.port = int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}/metrics"
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def serve_metrics(host: str, port: int, registry: CollectorRegistry) -> MetricsServer:
+    """Show a registry at http://host:port/metrics, from a thread of its own.
+
+    Args:
+        port: 0 for any free one; the server says which.
+
+    Raises:
+        LiandongError: the port is taken or the address is not ours.
+    """
+    try:
+        return MetricsServer(host, port, registry)
+    except OSError as error:
+        raise LiandongError(
+            f"/metrics cannot be shown at {host}:{port} ({error.strerror or error})",
+            "set LIANDONG_METRICS_PORT to a free port, or to 0 for none",
+        ) from error

@@ -1,0 +1,103 @@
+"""Reads topics whole, from their first record to the one that was last when the reading began."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from connectors.codec import Codec
+from connectors.errors import LiandongError
+from connectors.refusals import Undecodable
+from connectors.settings import Settings
+
+
+class ReadFailed(LiandongError):
+    """A topic could not be read to its end."""
+
+
+class TopicReader:
+    """Consumes without a group: it commits nothing and disturbs nobody. Close it after use.
+
+    Args:
+        settings: the broker and its security.
+        timeout: seconds without any record after which a read that is not at its end fails.
+    """
+
+    def __init__(self, settings: Settings, timeout: float = 30.0) -> None:
+        self._timeout_ms = int(timeout * 1000)
+        self._consumer = KafkaConsumer(
+            **settings.kafka_python_options(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            client_id="liandong-reader",
+        )
+        self._codec = Codec()
+
+    def __enter__(self) -> "TopicReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def ends(self, *topics: str) -> dict[TopicPartition, int]:
+        """The offset that the next record of each partition will get.
+
+        Raises:
+            ReadFailed: a topic does not exist.
+        """
+        places = []
+        for topic in topics:
+            numbers = self._consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise ReadFailed(f"there is no topic {topic}", "create the topics first: liandong topics --create")
+            places += [TopicPartition(topic, number) for number in sorted(numbers)]
+        return dict(self._consumer.end_offsets(places))
+
+    def records(self, *topics: str, since: Mapping[TopicPartition, int] | None = None) -> Iterator[Any]:
+        """Every record now in the topics, partition by partition in offset order.
+
+        Args:
+            since: start there instead of at the beginning.
+
+        Raises:
+            ReadFailed: the broker stopped giving records before the end.
+        """
+        ends = self.ends(*topics)
+        for place, end in ends.items():
+            self._consumer.assign([place])
+            if since is not None and place in since:
+                self._consumer.seek(place, since[place])
+            else:
+                self._consumer.seek_to_beginning(place)
+            while self._consumer.position(place) < end:
+                polled = self._poll(place)
+                for record in polled:
+                    if record.offset >= end:
+                        break
+                    yield record
+
+    def events(self, *topics: str, since: Mapping[TopicPartition, int] | None = None) -> Iterator[tuple[Any, Any]]:
+        """(record, event) of every record that decodes; what does not is left out, as the workers leave it out."""
+        for record in self.records(*topics, since=since):
+            try:
+                yield record, self._codec.decode(record.topic, record.key, record.value, record.headers)
+            except Undecodable:
+                continue
+
+    def _poll(self, place: TopicPartition) -> list[Any]:
+        try:
+            polled = self._consumer.poll(timeout_ms=self._timeout_ms)
+        except KafkaError as error:
+            raise ReadFailed(f"reading {place.topic}: {error}", "check the broker and the user's rights") from error
+        if not polled:
+            raise ReadFailed(
+                f"{place.topic}/{place.partition} gave nothing for {self._timeout_ms // 1000} s before its end",
+                "check the broker; try again",
+            )
+        return list(polled.get(place, []))

@@ -1,0 +1,63 @@
+"""What became of a script: how each task was answered, and where the outcome is not what it must be."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from connectors.sources.simulator.script import Answer, Script
+from models.dead_letter import DeadLetter
+from models.response.case import Case, Task
+from models.risk_warning import RiskWarning
+
+
+def answer_of(task: Task) -> Answer | Literal["waiting"]:
+    """`waiting` while its first deadline has neither been met nor missed."""
+    if task.breached:
+        return "never" if task.acknowledged_at is None and task.active else "late"
+    return "waiting" if task.acknowledged_at is None and task.active else "in_time"
+
+
+def differences(
+    script: Script, warnings: Iterable[RiskWarning], cases: Iterable[Case], dead_letters: Iterable[DeadLetter]
+) -> list[str]:
+    """Hold the outcome of a live run against what the script expects.
+
+    Args:
+        warnings, cases, dead_letters: all that stands on the topics, any revisions, each once or more.
+
+    Returns:
+        one plain sentence a difference; empty when the day went as it must.
+    """
+    expected, found = script.expectations, []
+    last: dict[str, RiskWarning] = {}
+    for warning in warnings:
+        if warning.warning_id not in last or warning.revision >= last[warning.warning_id].revision:
+            last[warning.warning_id] = warning
+    have = sorted((one.subject, one.detector, one.severity, one.departments) for one in last.values())
+    want = sorted((one.subject, one.detector, one.severity, one.departments) for one in expected.warnings)
+    found += [f"missing warning: {_told(*one)}" for one in want if one not in have]
+    found += [f"unexpected warning: {_told(*one)}" for one in have if one not in want]
+    if len(have) != len(set(have)):
+        found.append("a warning stands under two ids")
+
+    newest: dict[str, Case] = {}
+    for case in cases:
+        if case.case_id not in newest or case.revision >= newest[case.case_id].revision:
+            newest[case.case_id] = case
+    answers = {(case.case_id, task.department): answer_of(task) for case in newest.values() for task in case.tasks}
+    for task in expected.tasks:
+        answer = answers.pop((task.case_id, task.department), "missing")
+        if answer != task.answer:
+            found.append(f"task of {task.department} on {task.case_id}: {answer}, expected {task.answer}")
+    found += [f"unexpected task of {department} on {case_id}" for case_id, department in answers]
+
+    refused = sorted({(one.source_topic, one.source_key or "", one.field) for one in dead_letters})
+    due = sorted((one.topic, one.key, one.field) for one in expected.refused)
+    found += [
+        f"not refused: {topic} {key} ({field})" for topic, key, field in due if (topic, key, field) not in refused
+    ]
+    found += [f"refused: {topic} {key} ({field})" for topic, key, field in refused if (topic, key, field) not in due]
+    return found
+
+
+def _told(subject: str, detector: str, severity: str, departments: tuple[str, ...]) -> str:
+    return f"{detector} on {subject}, {severity}, to {', '.join(departments)}"

@@ -1,0 +1,98 @@
+"""Metrics: names by the rule, counts that add up, a page on loopback."""
+
+import http.client
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.errors import LiandongError
+from connectors.metrics import METRICS, Metrics, serve_metrics
+
+NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
+
+
+def test_names_follow_the_rule_and_labels_name_no_person() -> None:
+    for name, metric in METRICS.items():
+        assert re.fullmatch(r"liandong(_[a-z]+)+", name)
+        assert name.endswith("_total") == (metric.kind == "counter")
+        assert metric.help.endswith(".") or name == "liandong_build_info"
+        assert not set(metric.labels) & {"customer", "customer_id", "account", "borrower", "employee", "subject"}
+        assert bool(metric.buckets) == (metric.kind == "histogram")
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_every_record_has_one_outcome() -> None:
+    metrics = Metrics()
+    metrics.refused("customers", "transactions", "missing")
+    metrics.refused("customers", "transactions", "missing")
+    metrics.batch("customers", "transactions", records=10, skipped=3, seconds=0.2)
+    metrics.batch("customers", "transactions", records=4, skipped=0, seconds=0.1)
+    outcomes = {
+        outcome: value(metrics, "liandong_events_total", topic="transactions", outcome=outcome)
+        for outcome in ("accepted", "refused", "duplicate")
+    }
+    assert outcomes == {"accepted": 9, "refused": 2, "duplicate": 3}
+    assert value(metrics, "liandong_dead_letters_total", topic="transactions", reason="missing") == 2
+    assert value(metrics, "liandong_batch_events_sum", stage="customers") == 14
+
+
+def test_a_refusal_of_a_batch_under_way_is_not_taken_from_it_twice() -> None:
+    metrics = Metrics()
+    for _ in range(3):
+        metrics.refused("customers", "transactions", "missing")
+    metrics.batch("customers", "transactions", records=1, skipped=0, seconds=0.1)
+    metrics.batch("customers", "transactions", records=5, skipped=0, seconds=0.1)
+    assert value(metrics, "liandong_events_total", topic="transactions", outcome="accepted") == 3
+
+
+def test_warnings_and_their_delay() -> None:
+    metrics = Metrics()
+    metrics.warning("large_transaction", "low", "live", NOON, NOON + timedelta(seconds=0.2))
+    metrics.warning("large_transaction", "low", "live", NOON, NOON - timedelta(seconds=1))  # two clocks
+    metrics.warning("industry_concentration", "high", "live", None, NOON)
+    assert value(metrics, "liandong_warnings_total", detector="large_transaction", severity="low", mode="live") == 2
+    assert value(metrics, "liandong_warning_delay_seconds_sum", detector="large_transaction") == pytest.approx(0.2)
+    assert value(metrics, "liandong_warning_delay_seconds_count", detector="industry_concentration") is None
+
+
+def test_gauges_are_gone_with_their_partition() -> None:
+    metrics = Metrics()
+    metrics.lag("transactions", 1, 7)
+    metrics.state_keys("customers", 1, 3)
+    metrics.forget_partition(["transactions", "reports"], "customers", 1)
+    assert value(metrics, "liandong_consumer_lag_events", topic="transactions", partition="1") is None
+    assert value(metrics, "liandong_state_keys", stage="customers", partition="1") is None
+
+
+def test_tasks_of_a_department_without_any_disappear() -> None:
+    metrics = Metrics()
+    metrics.tasks({"credit": 2, "operations": 1}, {"credit": 1})
+    metrics.tasks({"operations": 1}, {})
+    assert value(metrics, "liandong_tasks_open", department="credit") is None
+    assert value(metrics, "liandong_tasks_open", department="operations") == 1
+    assert value(metrics, "liandong_tasks_overdue", department="credit") is None
+
+
+def test_the_page_shows_the_catalogue_and_its_port_is_free_afterwards() -> None:
+    metrics = Metrics()
+    metrics.build("0.1.0", "cn-2026.1")
+    metrics.share("BANK1", "K", 0.25)
+    metrics.emitted("warnings", 2)
+    metrics.stored("customers", 5, 500)
+    with serve_metrics("127.0.0.1", 0, metrics.registry) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", "/metrics")
+        page = connection.getresponse().read().decode()
+        connection.close()
+        with pytest.raises(LiandongError, match="LIANDONG_METRICS_PORT"):
+            serve_metrics("127.0.0.1", server.port, metrics.registry)
+        port = server.port
+    assert 'liandong_industry_share_ratio{entity="BANK1",industry="K"} 0.25' in page
+    assert 'policy_version="cn-2026.1"' in page
+    for metric in METRICS.values():
+        assert f"# TYPE {metric.name}" in page
+    serve_metrics("127.0.0.1", port, metrics.registry).close()
