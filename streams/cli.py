@@ -1,0 +1,53 @@
+"""The `liandong` command."""
+
+from typing import Annotated
+
+import typer
+
+from connectors.settings import describe
+from streams.commands import asking, demo, feeding, keeping, running
+
+app = typer.Typer(
+    name="liandong",
+    help="Liandong (联动): a bank's posts act together on risk, as one event-driven pipeline on Kafka.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+RUN, FEED, ASK, KEEP = "Run", "Feed", "Ask", "Keep"
+
+app.command("demo", rich_help_panel=RUN)(demo.demo)
+app.command("broker", rich_help_panel=RUN)(running.broker)
+app.command("topics", rich_help_panel=RUN)(running.topics)
+app.command("worker", rich_help_panel=RUN)(running.worker)
+app.command("replay", rich_help_panel=FEED)(feeding.replay)
+app.command("simulate", rich_help_panel=FEED)(feeding.simulation)
+app.command("backtest", rich_help_panel=ASK)(asking.backtest)
+app.command("verify", rich_help_panel=ASK)(asking.verify)
+app.command("concentration", rich_help_panel=ASK)(asking.concentration)
+app.command("policy", rich_help_panel=KEEP)(keeping.policy)
+
+
+@app.command("settings", rich_help_panel=KEEP)
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a table for a page.")] = False,
+) -> None:
+    """List every environment variable with its default and meaning."""
+    if markdown:
+        print("| variable | default | meaning |\n|---|---|---|")
+        for name, default, meaning in describe():
+            print(f"| `{name}` | {default} | {meaning} |")
+        return
+    for name, default, meaning in describe():
+        print(f"{name:34} {default:20} {meaning}")
+
+
+def main() -> None:
+    """Entry point of the `liandong` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The sub-commands of `liandong`, a file a family."""

@@ -1,0 +1,69 @@
+"""How commands speak: text or one JSON object on stdout, progress and notices on stderr, errors in one line."""
+
+import enum
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from connectors.errors import LiandongError
+from connectors.settings import Settings
+
+out = Console(soft_wrap=True)
+notes = Console(stderr=True, soft_wrap=True)
+
+
+class Format(enum.StrEnum):
+    """What `--format` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def read_settings() -> Settings:
+    """Settings from the environment, with its notices on stderr."""
+    settings = Settings.from_env()
+    for notice in settings.notices:
+        notes.print(f"note: {notice}", style="yellow", markup=False)
+    return settings
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on a line of its own; Decimals as text, so that nothing is rounded."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def progress() -> Progress:
+    """A bar on stderr for long work; silent when nobody watches."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=notes,
+        transient=True,
+        disable=not notes.is_terminal,
+    )
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Print an error a person can act on as one line, and exit 1; let anything unexpected show its traceback."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except LiandongError as error:
+            notes.print(f"error: {error}", style="bold red", markup=False, highlight=False)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt:
+            notes.print("stopped")
+            raise typer.Exit(130) from None
+
+    return run

@@ -1,0 +1,53 @@
+"""Puts the worker together: stages, codec, metrics and policy into one Faust app."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from connectors.codec import Codec
+from connectors.metrics import Metrics, serve_metrics
+from connectors.policy_file import load_policies
+from connectors.settings import Settings
+from connectors.topics import TopicSpec, changelogs
+from models.policy import PolicyHistory
+from models.stage import Stage
+from models.stages.borrowers import BorrowersStage
+from models.stages.cases import CasesStage
+from models.stages.customers import CustomersStage
+from models.stages.portfolio import PortfolioStage
+from streams.app import run_worker
+
+STAGES = ("customers", "borrowers", "portfolio", "cases")
+
+
+def build_stages(policies: PolicyHistory, settings: Settings) -> tuple[Stage, ...]:
+    """The four stages of the pipeline."""
+    return (
+        CustomersStage(policies),
+        BorrowersStage(policies, settings.partitions, timedelta(seconds=settings.idle_seconds)),
+        PortfolioStage(policies),
+        CasesStage(policies),
+    )
+
+
+def changelog_topics(settings: Settings) -> list[TopicSpec]:
+    """The topics in which the stages' states are kept."""
+    return list(changelogs(f"{settings.app_id}-{name}-state-changelog" for name in STAGES).values())
+
+
+def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None = None) -> int:
+    """Run a worker in this process; its exit code."""
+    policies = load_policies(policy)
+    metrics = Metrics()
+    metrics.build(version("liandong"), policies.latest.version)
+    stages = build_stages(policies, settings)
+    server = (
+        serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry) if settings.metrics_port else None
+    )
+    try:
+        return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready)
+    finally:
+        if server is not None:
+            server.close()
