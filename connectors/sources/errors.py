@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from connectors.errors import LiandongError
 
-class SourceError(ValueError):
+
+class SourceError(LiandongError, ValueError):
     """The file cannot be read with this mapping: a missing column, another encoding, no such file."""
 
 

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from connectors.errors import LiandongError
 from connectors.settings import Settings
 
-out = Console(soft_wrap=True)
+# Piped into a file there is no width to ask for: tables keep the one they were laid out for.
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 notes = Console(stderr=True, soft_wrap=True)
 
 
