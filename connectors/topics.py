@@ -22,6 +22,7 @@ Direction = Literal["input", "internal", "output"]
 
 FOREVER = "-1"
 # Ten years: Order 2025 No. 11 of PBOC, NFRA and CSRC on customer due diligence and the keeping of records.
+SEVEN_DAYS = str(7 * 24 * 3600 * 1000)  # between stages: read within seconds, kept for a long weekend
 TEN_YEARS = str(3653 * 24 * 3600 * 1000)
 # Kafka's own default, set so that a larger one of the user's cluster does not let records in whose dead letters
 # would not fit: base64 makes them a third larger. It binds the compressed size; the codec refuses what unpacks to more.
@@ -161,7 +162,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         key="entity, or ~watermark",
         key_fields=("entity",),
         messages=(Message("loan-deltas", 1, LoanDeltas), Message("loan-watermark", 1, LoanWatermark)),
-        configs=_kept(FOREVER),
+        configs=_kept(SEVEN_DAYS),
         writers=("borrowers",),
         readers=("portfolio",),
         description="Partial totals of the loan partitions, and how far each has come.",

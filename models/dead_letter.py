@@ -15,7 +15,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
         reason: a short code, e.g. `too_late`, `not_json`, `missing`.
         field: the field at fault, as on the wire.
         detail: for a person: what is wrong, and the remedy.
-        raw: the message's own bytes in base64; None where it had no value.
+        raw: the message's own bytes in base64; None where it had no value or was larger than an input may be.
         refused_at: wall clock of the worker, with an offset.
     """
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from connectors.refusals import Undecodable
+from connectors.topics import MAX_INPUT_BYTES
 from models.dead_letter import DeadLetter
 from models.stage import Emit, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
@@ -375,7 +376,7 @@ class StageRunner:
             reason=refusal.reason,
             field=refusal.field,
             detail=refusal.detail,
-            raw=None if raw.value is None else base64.b64encode(raw.value).decode(),
+            raw=_whole_value(raw.value),
             refused_at=now,
         )
         self._metrics.refused(self.stage.name, raw.topic, refusal.reason)
@@ -388,3 +389,11 @@ def _utf8(key: bytes | None) -> str:
         return (key or b"").decode()
     except UnicodeDecodeError:
         return ""
+
+
+def _whole_value(value: bytes | None) -> str | None:
+    """The refused bytes in base64, unless a packed record unpacked to more than a dead letter can carry: then the
+    source topic keeps them, and the letter says where."""
+    if value is None or len(value) > MAX_INPUT_BYTES:
+        return None
+    return base64.b64encode(value).decode()
