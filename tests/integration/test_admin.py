@@ -39,7 +39,7 @@ def test_topics_are_created_once_and_as_the_catalogue_says(settings: Settings, s
     created = ensure_topics(settings, specs)
     assert {spec.name for spec in specs} <= set(created)
     assert ensure_topics(settings, specs) == []
-    assert verify_topics(settings, specs) == []
+    assert of(specs, verify_topics(settings, specs)) == []
 
 
 def test_drift_is_found_left_alone_and_mended_when_told(
@@ -53,11 +53,11 @@ def test_drift_is_found_left_alone_and_mended_when_told(
     finally:
         admin.close()
     drift = Drift(name, "config", "retention.ms", specs[0].configs["retention.ms"], "3600000")
-    assert verify_topics(settings, specs) == [drift]
-    assert verify_topics(settings, specs) == [drift]
+    assert of(specs, verify_topics(settings, specs)) == [drift]
+    assert of(specs, verify_topics(settings, specs)) == [drift]
     assert "retention.ms is 3600000, expected" in str(drift)
     assert fix(settings, [drift], specs) == []
-    assert verify_topics(settings, specs) == []
+    assert of(specs, verify_topics(settings, specs)) == []
 
 
 def test_partitions_are_added_only_by_a_second_word(settings: Settings, specs: list[TopicSpec]) -> None:
