@@ -10,11 +10,13 @@ from rich.table import Table
 from connectors.address import with_broker
 from connectors.policy_file import load_policy
 from connectors.sources.mapping import load_mapping
-from connectors.sources.reader import MappedFrame, read
+from connectors.sources.reader import read
 from connectors.sources.report import concentration_report
 from streams.backtest import Engine, run_backtest
-from streams.commands.output import Format, command, notes, out, print_json, progress, read_settings
+from streams.commands.output import Format, command, out, print_json, print_rejected, progress, read_settings
 from streams.verify import Comparison, compare
+
+MOST_REJECTED = 20  # rows shown; replay shows all
 
 MappingOption = Annotated[Path, typer.Option("--mapping", "-m", help="How the file's columns become events (TOML).")]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", "-p", help="Policy file; default: LIANDONG_POLICY.")]
@@ -43,7 +45,7 @@ def backtest(
         print_json(result.summary())
         return
     out.print(f"{result.rows:,} rows: {result.accepted:,} accepted, {result.rejected:,} rejected")
-    _print_rejected(result.mapped)
+    print_rejected(result.mapped, most=MOST_REJECTED)
     table = Table(title=f"Warnings by the {engine.value} under {used.version}")
     table.add_column("detector")
     table.add_column("warnings", justify="right")
@@ -53,14 +55,6 @@ def backtest(
     for reason, count in result.refused.items():
         out.print(f"{count:,} events refused: {reason}")
     out.print(f"digest {result.digest}")
-
-
-def _print_rejected(mapped: MappedFrame, most: int = 20) -> None:
-    for row in mapped.rejected.head(most).iter_rows(named=True):
-        what = f"{row['field'] or 'line'} {row['reason']} ({row['value']})"
-        notes.print(f"rejected row {row['row']}: {what}", markup=False)
-    if mapped.rejected.height > most:
-        notes.print(f"… and {mapped.rejected.height - most:,} more")
 
 
 @command
@@ -87,7 +81,7 @@ def concentration(
     for row in rows:
         table.add_row(*(_shown(row.get(name)) for name in names))
     out.print(f"{mapped.rows:,} rows: {mapped.accepted_rows:,} accepted, {mapped.rejected_rows:,} rejected")
-    _print_rejected(mapped)
+    print_rejected(mapped, most=MOST_REJECTED)
     out.print(table)
 
 

@@ -3,8 +3,6 @@
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,26 +45,18 @@ def demo(
         settings = replace(settings, idle_seconds=min(settings.idle_seconds, 0.5))
     policy = load_policy(settings.policy_path())
     with (
-        _folder() as folder,
-        Playground(settings, folder / "logs", folder / "broker", notes.print) as playground,
+        # A folder of the demo's own: it must not mix with a bank's data, and leaves nothing behind.
+        tempfile.TemporaryDirectory(prefix="liandong-demo-") as name,
+        Playground(settings, Path(name) / "logs", Path(name) / "broker", notes.print) as playground,
     ):
         port = free_port(settings.metrics_port or 9108)
         for number in range(workers):
             playground.start_worker(port if number == 0 else 0)
-        notes.print(
-            f"{workers} worker(s) ready · metrics at http://127.0.0.1:{port}/metrics · logs in {folder / 'logs'}"
-        )
+        notes.print(f"{workers} worker(s) ready · metrics at http://127.0.0.1:{port}/metrics · logs in {name}/logs")
         if once:
             _play_once(playground, policy, port, language)
         else:
             _run_live(playground, policy, read_speed(speed), days, language)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder of the demo's own: it must not mix with a bank's data, and leaves nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="liandong-demo-") as name:
-        yield Path(name)
 
 
 def _play_once(playground: Playground, policy: Policy, port: int, language: Language) -> None:

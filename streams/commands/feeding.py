@@ -17,7 +17,7 @@ from connectors.sources.mapping import load_mapping
 from connectors.sources.reader import read
 from connectors.sources.simulator import SCENARIOS, simulate, topic_of, write_labels
 from connectors.writer import EventWriter, Pace
-from streams.commands.output import command, notes, out, progress, read_settings
+from streams.commands.output import command, out, print_rejected, progress, read_settings
 
 SpeedOption = Annotated[
     str, typer.Option("--speed", help="Times event time (1 is real time, 86400 a day a second), or max.")
@@ -54,9 +54,7 @@ def replay(
     for path in files:
         mapped = read(path, plan)
         sent = send(settings, ((mapped.kind, event) for event in to_events(mapped)), mapped.events, Pace(pace_of))
-        for row in mapped.rejected.iter_rows(named=True):
-            what = f"{row['field'] or 'line'} {row['reason']} ({row['value']})"
-            notes.print(f"rejected row {row['row']}: {what}", markup=False)
+        print_rejected(mapped)
         out.print(
             f"{path}: {mapped.rows:,} rows, {mapped.accepted_rows:,} accepted, {mapped.rejected_rows:,} rejected; "
             f"{sent:,} events to {mapped.kind}",

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from connectors.errors import LiandongError
 from connectors.settings import Settings
+from connectors.sources.reader import MappedFrame
 
 # Piped into a file there is no width to ask for: tables keep the one they were laid out for.
 out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
@@ -37,6 +38,16 @@ def read_settings() -> Settings:
 def print_json(value: Any) -> None:
     """One JSON object on a line of its own; Decimals as text, so that nothing is rounded."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_rejected(mapped: MappedFrame, most: int | None = None) -> None:
+    """List a file's rejected rows with their reasons on stderr, at most `most` of them."""
+    shown = mapped.rejected if most is None else mapped.rejected.head(most)
+    for row in shown.iter_rows(named=True):
+        what = f"{row['field'] or 'line'} {row['reason']} ({row['value']})"
+        notes.print(f"rejected row {row['row']}: {what}", markup=False)
+    if mapped.rejected.height > shown.height:
+        notes.print(f"… and {mapped.rejected.height - shown.height:,} more")
 
 
 def progress() -> Progress:
