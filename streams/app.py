@@ -124,10 +124,10 @@ class Worker(BatchApp):
         self.ready = False
         self.patience: threading.Timer | None = None  # ends the process if a stop hangs
         self._on_ready = on_ready
+        self._metrics = metrics or NoMetrics()
+        self._measured: set[tuple[Stage, int]] = set()
         self.runners = [
-            StageRunner(
-                stage, codec, self._state_table(stage), self.outbox, metrics or NoMetrics(), clock, state_cache_keys
-            )
+            StageRunner(stage, codec, self._state_table(stage), self.outbox, self._metrics, clock, state_cache_keys)
             for stage in stages
         ]
         for runner in self.runners:
@@ -192,6 +192,10 @@ class Worker(BatchApp):
         super().on_rebalance_end()
         self.ready = True
         held = {tp for tp in self.consumer.assignment() if tp.topic not in self.tables.changelog_topics}
+        for stage, partition in list(self._measured):
+            if partition not in {tp.partition for tp in held if tp.topic in stage.topics}:
+                self._metrics.forget_partition(stage.topics, stage.name, partition)
+                self._measured.discard((stage, partition))
         log.info("ready: %d partitions", len({tp.partition for tp in held}))
         if self._on_ready is not None:
             self._on_ready(held)
@@ -209,6 +213,9 @@ class Worker(BatchApp):
                         break
                     tps = [TP(topic, partition) for topic in runner.stage.topics]
                     await runner.tick(partition, all(consumer.caught_up(tp) for tp in tps))
+                    for tp in tps:
+                        self._metrics.lag(tp.topic, partition, consumer.lag(tp))
+                    self._measured.add((runner.stage, partition))
 
     def _partitions(self, runner: StageRunner) -> set[int]:
         if not self.ready:

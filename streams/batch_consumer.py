@@ -194,6 +194,11 @@ class BatchConsumer(driver.Consumer):
 
     # --- how far it is ---
 
+    def lag(self, tp: TP) -> int:
+        """Records that the broker is known to hold of this partition and that were not delivered yet."""
+        end = self.highwater(tp) if tp in self.assignment() else None
+        return max(0, end - self._next[tp]) if end is not None and tp in self._next else 0
+
     def caught_up(self, tp: TP) -> bool:
         """True when everything the broker is known to hold of this partition has been processed."""
         if self._sought != self.app.consumer_generation_id or tp not in self._next:

@@ -151,6 +151,10 @@ class StateTable(faust.Table[bytes, Kept]):
         """The keys that have a state in this partition."""
         return (key for key, kept in self._held(partition).entries.items() if kept.kind)
 
+    def size(self, partition: int) -> int:
+        """How many keys have an entry in this partition."""
+        return len(self._held(partition).entries)
+
     async def write(
         self, partition: int, changes: dict[bytes, tuple[dict[str, int], str, bytes] | None], together: set[bytes]
     ) -> int:

@@ -8,26 +8,28 @@ committed. What is read again after a kill is skipped by the offsets that each k
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar, cast
-
-import msgspec
-from msgspec import Struct
+from typing import Any, Protocol
 
 from connectors.refusals import Undecodable
 from connectors.topics import MAX_INPUT_BYTES
 from models.dead_letter import DeadLetter
+from models.risk_warning import RiskWarning
 from models.stage import Emit, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
 from streams.outbox import Message, Outbox, partition_of
-from streams.state import Kept, StateError, StateTable
+from streams.state import StateTable
+from streams.states import PartitionStates
 
-S = TypeVar("S", bound=Struct)
 Headers = Sequence[tuple[str, bytes]]
 
+# What a stage said, and when the broker took the record that made it say so; None where time or a whole batch did.
+Sent = tuple[Emit, datetime | None]
+
 DEAD_LETTERS = "dead-letters"
+WARNINGS = "warnings"
 BREATHE_EVERY = 500  # records between two yields to the loop: heartbeats of other tasks, signals
 
 
@@ -50,6 +52,14 @@ class RunnerMetrics(Protocol):
 
     def stored(self, stage: str, keys: int, size: int) -> None: ...
 
+    def warning(self, detector: str, severity: str, mode: str, ingested: datetime | None, acked: datetime) -> None: ...
+
+    def state_keys(self, stage: str, partition: int, keys: int) -> None: ...
+
+    def lag(self, topic: str, partition: int, events: int) -> None: ...
+
+    def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
+
 
 class NoMetrics:
     """Counts nothing."""
@@ -62,142 +72,17 @@ class NoMetrics:
 
     def stored(self, stage: str, keys: int, size: int) -> None: ...
 
+    def warning(self, detector: str, severity: str, mode: str, ingested: datetime | None, acked: datetime) -> None: ...
+
+    def state_keys(self, stage: str, partition: int, keys: int) -> None: ...
+
+    def lag(self, topic: str, partition: int, events: int) -> None: ...
+
+    def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
+
 
 class StageFailed(Exception):
     """A stage raised what it may not: where, for the log. The cause is chained."""
-
-
-class _Entry:
-    """A key's state, decoded once it is asked for."""
-
-    __slots__ = ("applied", "kept", "kind", "state")
-
-    def __init__(self, kept: Kept | None) -> None:
-        self.kept = kept
-        self.applied: dict[str, int] = dict(kept.applied) if kept else {}
-        self.kind = kept.kind if kept else ""
-        self.state: Struct | None = None
-
-    @property
-    def stored(self) -> bytes:
-        return self.kept.state if self.kept else b""
-
-
-_encode_state = msgspec.msgpack.Encoder(decimal_format="string").encode
-_decoders: dict[type[Struct], Callable[[bytes], Any]] = {}
-
-
-def _decoder(kind: type[S]) -> Callable[[bytes], S]:
-    if kind not in _decoders:
-        _decoders[kind] = msgspec.msgpack.Decoder(kind).decode
-    return _decoders[kind]
-
-
-class PartitionStates:
-    """One partition's states as a stage sees them (`models.stage.States`), with what changed since the last store.
-
-    Args:
-        partition: which.
-        table: where they are stored.
-        cache: most decoded states to keep between batches.
-    """
-
-    def __init__(self, partition: int, table: StateTable, cache: int) -> None:
-        self.partition = partition
-        self._table = table
-        self._cache = cache
-        self._entries: dict[str, _Entry] = {}
-        self._dirty: dict[str, _Entry] = {}
-        # One record may change several keys: those must be stored all or none, or a kill between two writes
-        # would leave one key ahead of the other for good.
-        self._together: set[str] = set()
-        self._whole = False
-        self._record_key: str | None = None
-
-    # --- for the stage ---
-
-    def load(self, key: str, kind: type[S]) -> S | None:
-        entry = self._entry(key)
-        if not entry.kind:
-            return None
-        if entry.kind != kind.__name__:
-            raise StateError(f"{self._table.name}: {key} holds a {entry.kind}, not a {kind.__name__}")
-        if entry.state is None:
-            entry.state = _decoder(kind)(entry.stored)
-        return cast(S, entry.state)
-
-    def save(self, key: str, state: Struct) -> None:
-        entry = self._entry(key)
-        entry.state = state
-        entry.kept = None
-        entry.kind = type(state).__name__
-        self._touch(key, entry)
-
-    def delete(self, key: str) -> None:
-        entry = self._entry(key)
-        entry.state = None
-        entry.kept = None
-        entry.kind = ""
-        self._touch(key, entry)
-
-    def keys(self) -> Iterator[str]:
-        dirty = self._dirty
-        stored = (key.decode() for key in self._table.keys_of(self.partition))
-        yield from [key for key in stored if key not in dirty] + [key for key, entry in dirty.items() if entry.kind]
-
-    # --- for the runner ---
-
-    def begin(self, key: str | None) -> None:
-        """What follows is done for the record of this key; None: for the batch as a whole."""
-        self._record_key = key
-
-    def applied(self, key: str) -> dict[str, int]:
-        """By source topic, the last offset that the key's state has seen. Set it through `mark`."""
-        return self._entry(key).applied
-
-    def mark(self, key: str) -> None:
-        """The key's `applied` was changed."""
-        self._dirty[key] = self._entries[key]
-
-    async def store(self) -> tuple[int, int]:
-        """Write what changed; (keys, bytes)."""
-        if not self._dirty:
-            return 0, 0
-        changes: dict[bytes, tuple[dict[str, int], str, bytes] | None] = {}
-        for key, entry in self._dirty.items():
-            if entry.kind:
-                state = _encode_state(entry.state) if entry.state is not None else entry.stored
-                changes[key.encode()] = (dict(entry.applied), entry.kind, state)
-            else:
-                changes[key.encode()] = (dict(entry.applied), "", b"") if entry.applied else None
-        together = set(changes) if self._whole else {key.encode() for key in self._together}
-        size = await self._table.write(self.partition, changes, together)
-        self._settle()
-        return len(changes), size
-
-    def _entry(self, key: str) -> _Entry:
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = _Entry(self._table.entry(self.partition, key.encode()))
-        return entry
-
-    def _touch(self, key: str, entry: _Entry) -> None:
-        self._dirty[key] = entry
-        if self._record_key is None:
-            self._whole = True
-        elif key != self._record_key:
-            self._together.add(key)
-            self._together.add(self._record_key)
-
-    def _settle(self) -> None:
-        entries = self._entries
-        for key in self._dirty:
-            entries[key] = entries.pop(key)  # the latest last, so that the oldest are dropped first
-        self._dirty.clear()
-        self._together.clear()
-        self._whole = False
-        for key in list(entries)[: max(0, len(entries) - self._cache)]:
-            del entries[key]
 
 
 class _Lane:
@@ -267,10 +152,10 @@ class StageRunner:
                 return
             started = time.perf_counter()
             lane.busy_at = time.monotonic()
-            emits: list[Emit] = []
+            emits: list[Sent] = []
             skipped = await self._apply(batch, lane.states, emits)
             where = f"{batch.tp.topic}/{batch.tp.partition} up to {batch.end}"
-            emits.extend(self._whole(lane.states, self.stage.flush, where))
+            emits += self._whole(lane.states, self.stage.flush, where)
             await self._store(lane.states, emits, where)
             batch.done = True
             lane.busy_at = time.monotonic()
@@ -290,6 +175,7 @@ class StageRunner:
             tick = Tick(self._clock(), caught_up, time.monotonic() - lane.busy_at)
             emits = self._whole(lane.states, lambda states: self.stage.tick(states, tick), f"tick of {partition}")
             await self._store(lane.states, emits, f"tick of {partition}")
+            self._metrics.state_keys(self.stage.name, partition, self.table.size(partition))
 
     @asynccontextmanager
     async def _step(self) -> AsyncIterator[None]:
@@ -300,7 +186,7 @@ class StageRunner:
             self._failed = True
             raise
 
-    async def _apply(self, batch: Batch, states: PartitionStates, emits: list[Emit]) -> int:
+    async def _apply(self, batch: Batch, states: PartitionStates, emits: list[Sent]) -> int:
         topic, now, skipped = batch.tp.topic, self._clock(), 0
         for count, raw in enumerate(batch.records, 1):
             if count % BREATHE_EVERY == 0:
@@ -313,7 +199,7 @@ class StageRunner:
                 ) from error
         return skipped
 
-    def _one(self, topic: str, raw: Any, now: datetime, states: PartitionStates, emits: list[Emit]) -> bool:
+    def _one(self, topic: str, raw: Any, now: datetime, states: PartitionStates, emits: list[Sent]) -> bool:
         key = _utf8(raw.key)
         applied = states.applied(key) if key else {}
         if raw.offset <= applied.get(topic, -1):
@@ -323,14 +209,15 @@ class StageRunner:
             if not key:
                 raise Undecodable("missing", "key", "a record needs a key in UTF-8, or its state has no place")
         except Undecodable as refusal:
-            emits.append(self._dead_letter(raw, refusal, now))
+            emits.append((self._dead_letter(raw, refusal, now), None))
             return True
         ingested = datetime.fromtimestamp(raw.timestamp / 1000, UTC)
         states.begin(key)
         try:
-            emits += list(self.stage.apply(states, Record(topic, raw.partition, raw.offset, ingested, event, now)))
+            record = Record(topic, raw.partition, raw.offset, ingested, event, now)
+            emits += [(emit, ingested) for emit in self.stage.apply(states, record)]
         except Refused as refusal:
-            emits.append(self._dead_letter(raw, refusal, now))
+            emits.append((self._dead_letter(raw, refusal, now), None))
             return True
         applied[topic] = raw.offset
         states.mark(key)
@@ -338,14 +225,14 @@ class StageRunner:
 
     def _whole(
         self, states: PartitionStates, step: Callable[[PartitionStates], Iterable[Emit]], where: str
-    ) -> list[Emit]:
+    ) -> list[Sent]:
         states.begin(None)
         try:
-            return list(step(states))
+            return [(emit, None) for emit in step(states)]
         except Exception as error:
             raise StageFailed(f"{self.stage.name}: {where}: {error!r}") from error
 
-    async def _store(self, states: PartitionStates, emits: list[Emit], where: str) -> None:
+    async def _store(self, states: PartitionStates, emits: list[Sent], where: str) -> None:
         try:
             await self._send(emits)
             keys, size = await states.store()
@@ -353,9 +240,9 @@ class StageRunner:
             raise StageFailed(f"{self.stage.name}: {where}: not stored: {error!r}") from error
         self._metrics.stored(self.stage.name, keys, size)
 
-    async def _send(self, emits: list[Emit]) -> None:
+    async def _send(self, emits: list[Sent]) -> None:
         places: dict[tuple[str, int], list[Message]] = {}
-        for emit in emits:
+        for emit, _ in emits:
             partition = emit.partition
             if partition is None:
                 routed = (emit.route if emit.route is not None else emit.key).encode()
@@ -365,6 +252,11 @@ class StageRunner:
         await self._outbox.write_all(places)
         for (topic, _), messages in places.items():
             self._metrics.emitted(topic, len(messages))
+        acked = self._clock()
+        for emit, ingested in emits:
+            if emit.topic == WARNINGS and isinstance(emit.value, RiskWarning):
+                warning = emit.value
+                self._metrics.warning(warning.detector, warning.severity, warning.mode, ingested, acked)
 
     def _dead_letter(self, raw: Any, refusal: Refused | Undecodable, now: datetime) -> Emit:
         letter = DeadLetter(
