@@ -29,7 +29,6 @@ class Java:
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
-            "-Xshare:auto",
             "-Djava.awt.headless=true",
         ]
         if self.major >= _ASKS_FOR_NATIVE:

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -59,13 +59,15 @@ def prepare_kafka(cache: Path, say: Say) -> KafkaProgram:
     version = kafka_version(expected(files))
     digest = hashlib.sha256(f"{java.program}\n{java.build}\n{jars}".encode()).hexdigest()[:12]
     archive = cache / f"kafka-{version}-classes-{digest}.jsa"
+    program = KafkaProgram(java, jars, files, version, None)
     if not archive.exists():
         with locked_cache(cache):
             if not archive.exists():
                 say("Preparing it for faster starts (once, some seconds)")
-                _write_archive(KafkaProgram(java, jars, files, version, None), archive)
-    # An empty file says that this Java cannot make one.
-    return KafkaProgram(java, jars, files, version, archive if archive.stat().st_size else None)
+                _write_archive(program, archive)
+    # No file: it did not start this time. An empty one: this Java makes none.
+    usable = archive.is_file() and archive.stat().st_size > 0
+    return replace(program, archive=archive) if usable else program
 
 
 def start_kafka(data_dir: Path, port: int | None, program: KafkaProgram, *, temporary: bool) -> RunningBroker:
@@ -145,11 +147,14 @@ def _run(command: Sequence[str], seconds: float, failure: str) -> None:
 
 
 def _write_archive(program: KafkaProgram, archive: Path) -> None:
-    """Start once on a throw-away folder and keep what classes were loaded; leave an empty file when that fails."""
+    """Start once on a throw-away folder and keep what classes were loaded; an empty file where Java makes none."""
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="warm-up-") as stage:
         made = Path(stage) / archive.name
-        with locked(Path(stage)) as lock:
-            broker = _start_node(program, Path(stage), None, lock, write=made)
+        try:
+            with locked(Path(stage)) as lock:
+                broker = _start_node(program, Path(stage), None, lock, write=made)
+        except BrokerStartError:
+            return  # only speed is lost; what is really wrong, the start that follows will say
         broker.stop(WARM_UP_STOP_SECONDS)  # Java writes the archive as it ends
         made.touch()
         made.rename(archive)

@@ -46,3 +46,11 @@ PROMISES: dict[str, Promise] = {
     "clean_restart": Promise("Records, settings and committed offsets survive a clean restart"),
     "hard_kill": Promise("What was acknowledged survives a kill -9 of the broker", fallback=False),
 }
+
+
+def table() -> str:
+    """The table as the README shows it."""
+    rows = ["| promise | Apache Kafka | noida-db |", "|---|---|---|"]
+    words = {True: "yes", False: "no"}
+    rows += [f"| {each.text} | {words[each.kafka]} | {words[each.fallback]} |" for each in PROMISES.values()]
+    return "\n".join(rows)

@@ -28,7 +28,8 @@ from tests.contract.clients import (
     read_all,
     write,
 )
-from tests.contract.promises import PROMISES
+from tests.contract.promises import PROMISES, table
+from tests.data import ROOT
 
 Topic = Callable[..., str]
 VALUES = [str(number).encode() for number in range(200)]
@@ -288,3 +289,8 @@ def test_every_promise_has_its_test() -> None:
 
 def test_apache_kafka_keeps_everything() -> None:
     assert all(promise.kafka for promise in PROMISES.values())
+
+
+def test_readme_shows_the_table() -> None:
+    readme = (ROOT / "deploy" / "kafka" / "README.md").read_text("utf-8")
+    assert f"<!-- promises: begin -->\n{table()}\n<!-- promises: end -->" in readme
