@@ -1,6 +1,7 @@
 """Reads topics whole, from their first record to the one that was last when the reading began."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -58,6 +59,12 @@ class TopicReader:
                 raise ReadFailed(f"there is no topic {topic}", "create the topics first: liandong topics --create")
             places += [TopicPartition(topic, number) for number in sorted(numbers)]
         return dict(self._consumer.end_offsets(places))
+
+    def offsets_at(self, topic: str, moment: datetime) -> dict[TopicPartition, int]:
+        """By partition, the first offset that the broker stamped at or after a moment; the end where none is."""
+        ends = self.ends(topic)
+        found = self._consumer.offsets_for_times({place: int(moment.timestamp() * 1000) for place in ends})
+        return {place: found[place].offset if found.get(place) else end for place, end in ends.items()}
 
     def records(self, *topics: str, since: Mapping[TopicPartition, int] | None = None) -> Iterator[Any]:
         """Every record now in the topics, partition by partition in offset order.

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from models.dead_letter import DeadLetter
+from models.dead_letter import DeadLetter, Redrive
 from models.events import Action, CapitalPosition, LoanEvent, PostReport, Transaction
 from models.messages import LoanDeltas, LoanWatermark, PortfolioEntry
 from models.response.case import Case
@@ -222,8 +222,19 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(Message("dead-letter", 1, DeadLetter),),
         configs=_kept(FOREVER),
         writers=("customers", "borrowers", "portfolio", "cases"),
-        readers=("on-call engineers",),
+        readers=("on-call engineers", "liandong dead-letters"),
         description="Every refused record with its place, reason and field; it can be repaired and sent again.",
+    ),
+    TopicSpec(
+        name="redrives",
+        direction="internal",
+        key="dead_letter_id",
+        key_fields=("dead_letter_id",),
+        messages=(Message("redrive", 1, Redrive),),
+        configs=_latest(),
+        writers=("liandong dead-letters",),
+        readers=("liandong dead-letters",),
+        description="What became of the dead letters that were sent again: who, when, and where they stand now.",
     ),
 )
 

@@ -8,22 +8,21 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from models.episodes import Episode
-from models.policy import Policy
+from models.policy import PolicyHistory, Rule
 
 REPORT = "teller_report"
 
 
-def corroborate(episodes: Iterable[Episode], changed: Episode, policy: Policy) -> list[Episode]:
+def corroborate(episodes: Iterable[Episode], changed: Episode, policies: PolicyHistory) -> list[Episode]:
     """Pair the episode that has just changed with those that say the same.
 
     A report pairs with a machine's warning when its day is at most `corroborated_within` days before or after
     the warning's window. Windows only grow, so a pair once made stays one. A large transaction of low severity
-    is routine filing and pairs with nothing.
+    is routine filing and pairs with nothing; nor does a rule that is not live on the report's day.
 
     Returns:
         The episodes that got a new partner (the changed one among them).
     """
-    within = timedelta(days=policy.detectors.teller_report.corroborated_within.whole)
     touched = []
     for other in episodes:
         if (changed.detector == REPORT) == (other.detector == REPORT):
@@ -31,8 +30,12 @@ def corroborate(episodes: Iterable[Episode], changed: Episode, policy: Policy) -
         report, machine = (changed, other) if changed.detector == REPORT else (other, changed)
         if machine.detector == "large_transaction" and machine.severity == "low":
             continue
-        first, last = days_of(machine, policy)
-        if not first - within <= days_of(report, policy)[0] <= last + within:
+        (first, last), (reported, _) = days_of(machine, policies), days_of(report, policies)
+        rules = policies.on(reported).detectors
+        within = timedelta(days=rules.teller_report.corroborated_within.whole)
+        machine_rule: Rule = getattr(rules, machine.detector)
+        live = rules.teller_report.mode == machine_rule.mode == "live"
+        if not live or not first - within <= reported <= last + within:
             continue
         for one, partner in ((changed, other.id), (other, changed.id)):
             if partner not in one.partners:
@@ -42,7 +45,7 @@ def corroborate(episodes: Iterable[Episode], changed: Episode, policy: Policy) -
     return touched
 
 
-def days_of(episode: Episode, policy: Policy) -> tuple[date, date]:
+def days_of(episode: Episode, policies: PolicyHistory) -> tuple[date, date]:
     """The first and the last day of the episode's window."""
-    window, calendar = episode.finding.window, policy.bank_calendar
+    window, calendar = episode.finding.window, policies.latest.bank_calendar
     return calendar.day_of(window.start), calendar.day_of(window.end - timedelta(microseconds=1))

@@ -1,6 +1,7 @@
 """What became of a message that was refused: enough to see why, to mend it and to send it again."""
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -33,3 +34,29 @@ class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         return self.source_key or self.dead_letter_id
+
+
+class Redrive(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a dead letter that was sent again. Topic `redrives`, key `dead_letter_id`, compacted.
+
+    Args:
+        dead_letter_id: which letter.
+        state: `claimed` before the message is sent, `sent` once the broker has acknowledged it.
+        by: who did it.
+        at: wall clock, with an offset.
+        repaired: the message differs from the one refused.
+        topic, partition, offset: where it stands now; the last two only when sent.
+    """
+
+    dead_letter_id: str
+    state: Literal["claimed", "sent"]
+    by: str
+    at: datetime
+    repaired: bool
+    topic: str
+    partition: int | None = None
+    offset: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.dead_letter_id

@@ -13,7 +13,7 @@ from connectors.sources.events import to_events
 from connectors.sources.reader import MappedFrame
 from models import oracle
 from models.pipeline import LocalPipeline
-from models.policy import Policy, PolicyHistory
+from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning
 
 
@@ -71,7 +71,7 @@ def _id(one: RiskWarning | dict[str, Any]) -> str:
     return str(one["warning_id"]) if isinstance(one, dict) else one.warning_id
 
 
-def run_backtest(mapped: MappedFrame, policy: Policy, engine: Engine, progress: Progress) -> Result:
+def run_backtest(mapped: MappedFrame, policies: PolicyHistory, engine: Engine, progress: Progress) -> Result:
     """Judge a mapped file.
 
     Args:
@@ -79,10 +79,10 @@ def run_backtest(mapped: MappedFrame, policy: Policy, engine: Engine, progress: 
     """
     if engine is Engine.ORACLE:
         frames: dict[str, pl.DataFrame] = {mapped.kind: mapped.accepted}
-        found = oracle.warnings(**frames, policy=policy) if mapped.kind != "actions" else pl.DataFrame()
-        refused = oracle.refusals(**frames, policy=policy) if mapped.kind != "actions" else pl.DataFrame()
+        found = oracle.warnings(**frames, policies=policies) if mapped.kind != "actions" else pl.DataFrame()
+        refused = oracle.refusals(**frames, policies=policies) if mapped.kind != "actions" else pl.DataFrame()
         return Result(mapped, found.to_dicts(), Counter(refused["reason"] if refused.height else ()))
-    pipeline = LocalPipeline(PolicyHistory(policy))
+    pipeline = LocalPipeline(policies)
     with progress:
         task = progress.add_task("judging", total=mapped.events)
         for event in _ticking(to_events(mapped), progress, task):

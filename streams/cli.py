@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from connectors.settings import describe
-from streams.commands import asking, demo, feeding, keeping, running
+from streams.commands import asking, dead_letters, demo, feeding, keeping, running
 
 app = typer.Typer(
     name="liandong",
@@ -28,6 +28,7 @@ app.command("backtest", rich_help_panel=ASK)(asking.backtest)
 app.command("verify", rich_help_panel=ASK)(asking.verify)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.command("policy", rich_help_panel=KEEP)(keeping.policy)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=KEEP)
 
 
 @app.command("settings", rich_help_panel=KEEP)

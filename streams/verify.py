@@ -8,7 +8,7 @@ from msgspec import Struct
 from connectors.records import TopicReader
 from connectors.settings import Settings
 from models import oracle
-from models.policy import Policy
+from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning, severity_rank
 
 INPUTS = ("transactions", "reports", "loans", "capital")
@@ -40,7 +40,7 @@ class Comparison(Struct, frozen=True):
     other_severity: list[Line]
 
 
-def compare(settings: Settings, policy: Policy) -> Comparison:
+def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
     """Read the input topics and `warnings` to their ends, and hold them against each other."""
     counts: dict[str, int] = {}
     frames: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def compare(settings: Settings, policy: Policy) -> Comparison:
                 found[warning.warning_id] = warning
     expected = {
         row["warning_id"]: Line(row["warning_id"], row["detector"], row["subject"], row["severity"])
-        for row in oracle.warnings(**frames, policy=policy).iter_rows(named=True)
+        for row in oracle.warnings(**frames, policies=policies).iter_rows(named=True)
     }
     seen = {key: Line(key, one.detector, one.subject, one.severity) for key, one in found.items()}
     missing = [expected[key] for key in sorted(expected.keys() - seen.keys())]

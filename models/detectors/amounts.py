@@ -1,4 +1,4 @@
-"""Which reporting threshold a transaction is measured against, and its value in that threshold's currency."""
+"""Which threshold a transaction is measured against, and its value in that threshold's currency."""
 
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ class Measured(NamedTuple):
         bucket: the currency of the threshold it is held against.
         value, threshold: both in units of which one `bucket` has `scale`: converted amounts are summed in the base
             currency, where nothing is rounded, and divided only to be shown.
+        amounts: the figure of the policy that the threshold comes from.
     """
 
     kind: TransactionClass
@@ -25,6 +26,11 @@ class Measured(NamedTuple):
     value: Decimal
     threshold: Decimal
     scale: Decimal
+    amounts: Amounts
+
+    def reaches(self, value: Decimal | None = None, times: Decimal = ONE) -> bool:
+        """Whether a value (by default the transaction's own) reaches so many times the threshold."""
+        return self.amounts.reached(self.value if value is None else value, times * self.threshold)
 
     def shown(self, value: Decimal) -> str:
         """A sum of values as text in the bucket's currency, at most six places."""
@@ -48,7 +54,17 @@ def classify(event: Transaction) -> TransactionClass:
 
 
 def measure(event: Transaction, policy: Policy) -> Measured:
-    """Put a transaction beside its reporting threshold.
+    """Put a transaction beside the reporting threshold of its class.
+
+    Raises:
+        models.money.UnknownRate: as `measure_against`.
+    """
+    amounts: Amounts = getattr(policy.detectors.large_transaction, classify(event))
+    return measure_against(event, amounts, policy)
+
+
+def measure_against(event: Transaction, amounts: Amounts, policy: Policy) -> Measured:
+    """Put a transaction beside a threshold.
 
     A currency with a threshold of its own is compared in itself, any other in `money.foreign`.
 
@@ -56,14 +72,14 @@ def measure(event: Transaction, policy: Policy) -> Measured:
         models.money.UnknownRate: the currency has neither a threshold nor a rate.
     """
     kind = classify(event)
-    amounts: Amounts = getattr(policy.detectors.large_transaction, kind)
     foreign, rates = policy.money.foreign, policy.rates
     if event.currency in amounts.amounts and event.currency != foreign:
-        return Measured(kind, event.currency, event.amount, amounts.amounts[event.currency], ONE)
+        return Measured(kind, event.currency, event.amount, amounts.amounts[event.currency], ONE, amounts)
     if event.currency not in rates:
         raise UnknownRate(event.currency)
     scale = rates[foreign]
-    return Measured(kind, foreign, event.amount * rates[event.currency], amounts.amounts[foreign] * scale, scale)
+    value = event.amount * rates[event.currency]
+    return Measured(kind, foreign, value, amounts.amounts[foreign] * scale, scale, amounts)
 
 
 def counts(event: Transaction, rule: LargeTransaction) -> bool:

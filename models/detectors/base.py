@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from models.policy import Policy, Rule
+from models.policy import Policy, PolicyHistory, Rule
 from models.risk_warning import Finding
 
 
@@ -42,10 +42,15 @@ class Detector(Protocol):
         """The detector's own table in the policy."""
         ...
 
-    def step(self, state: Any, event: Any, policy: Policy) -> Iterable[Finding]:
-        """Take one event in; return the conditions that now hold and that this event touched."""
+    def step(self, state: Any, event: Any, policy: Policy, policies: PolicyHistory) -> Iterable[Finding]:
+        """Take one event in; return the conditions that now hold and that this event touched.
+
+        Args:
+            policy: in force at the event's own time.
+            policies: for an anchor that judges another day than the event's: the figures of that day.
+        """
         ...
 
-    def expire(self, state: Any, before: datetime, policy: Policy) -> None:
+    def expire(self, state: Any, before: datetime, policies: PolicyHistory) -> None:
         """Forget what no event at or after `before` can touch any more: keeps the state bounded."""
         ...

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from models.policy import FrequentLargeTransfers as Rule
+from models.policy import Policy
 from models.risk_warning import Reason
 
 
@@ -44,12 +44,17 @@ class Dealings(Struct):
         elif day not in days:
             insort(days, day)
 
-    def is_new(self, payee: str, day: date, after: timedelta) -> bool:
-        """Whether `payee` had no dealing in the days before `day`, with a customer known for that long."""
+    def is_new(self, payee: str, day: date, after: timedelta, until: date | None = None) -> bool:
+        """Whether `payee` had no dealing in the days before `day`, with a customer known for that long.
+
+        Args:
+            after: for how long there was none.
+            until: dealings from this day on say nothing; by default from `day` on.
+        """
         if self.since is None or self.since > day - after:
             return False
         days = self.days.get(payee, [])
-        index = bisect_left(days, day)
+        index = bisect_left(days, day if until is None else until)
         return index == 0 or days[index - 1] < day - after
 
     def forget(self, before: date) -> None:
@@ -63,12 +68,13 @@ class Dealings(Struct):
                     del self.days[payee]
 
 
-def suspicions(transfers: Sequence[tuple[date, Transfer]], dealings: Dealings, rule: Rule) -> tuple[Reason, ...]:
+def suspicions(transfers: Sequence[tuple[date, Transfer]], dealings: Dealings, policy: Policy) -> tuple[Reason, ...]:
     """The reasons, if any, why the counterparties of these transfers look odd; graver ones first."""
+    rule, after_days = policy.detectors.frequent_large_transfers, policy.counterparties.new_after.whole
     watched = sum(transfer.watched for _, transfer in transfers)
     risky = sum(transfer.high_risk for _, transfer in transfers)
     payees = {transfer.payee for _, transfer in transfers if transfer.payee}
-    after = timedelta(days=rule.new_payee_after.whole)
+    after = timedelta(days=after_days)
     new = {one.payee for day, one in transfers if one.payee and dealings.is_new(one.payee, day, after)}
     many, new_from = rule.many_payees.whole, rule.new_payees.whole
     reasons = []
@@ -112,8 +118,8 @@ def suspicions(transfers: Sequence[tuple[date, Transfer]], dealings: Dealings, r
                 observed=str(len(new)),
                 threshold=str(new_from),
                 unit="counterparties",
-                text_zh=f"其中{len(new)}个交易对手在此前{rule.new_payee_after.whole}天内没有往来。",
-                text_en=f"{len(new)} counterparties had no dealing in the {rule.new_payee_after.whole} days before.",
+                text_zh=f"其中{len(new)}个交易对手在此前{after_days}天内没有往来。",
+                text_en=f"{len(new)} counterparties had no dealing in the {after_days} days before.",
             )
         )
     return tuple(reasons)

@@ -7,17 +7,17 @@ days or more; "short term" is 10 business days or fewer; "large" is at or near t
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 
 from msgspec import Struct, field
 
 from models.calendar import BankCalendar
 from models.detectors.amounts import counts, measure
+from models.detectors.blocks import block_days, block_of
 from models.detectors.counterparties import Dealings, suspicions
 from models.detectors.large_transaction import DIRECTION_NAMES
 from models.events import Transaction
 from models.policy import FrequentLargeTransfers as Rule
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, raised
 
 
@@ -55,7 +55,9 @@ class FrequentLargeTransfers:
     def rule(self, policy: Policy) -> Rule:
         return policy.detectors.frequent_large_transfers
 
-    def step(self, state: FrequentLargeTransfersState, event: Transaction, policy: Policy) -> Iterable[Finding]:
+    def step(
+        self, state: FrequentLargeTransfersState, event: Transaction, policy: Policy, policies: PolicyHistory
+    ) -> Iterable[Finding]:
         if event.origin != "customer":
             return ()
         day = policy.bank_calendar.day_of(event.event_time)
@@ -65,22 +67,27 @@ class FrequentLargeTransfers:
         if event.method != "transfer" or not counts(event, policy.detectors.large_transaction):
             return ()
         measured = measure(event, policy)
-        if measured.value < rule.large_from.value * measured.threshold:
+        if not measured.reaches(times=rule.large_from.value):
             return ()
-        insort(state.large.setdefault(f"{event.direction}|{day}", []), _large_transfer(event, payee, rule))
-        return self._findings(state, event, day, policy)
+        insort(state.large.setdefault(f"{event.direction}|{day}", []), _large_transfer(event, payee, policy))
+        return self._findings(state, event, day, policy, policies)
 
-    def expire(self, state: FrequentLargeTransfersState, before: datetime, policy: Policy) -> None:
-        rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
+    def expire(self, state: FrequentLargeTransfersState, before: datetime, policies: PolicyHistory) -> None:
+        calendar = policies.latest.bank_calendar
         oldest = calendar.day_of(before)
-        for _ in range(rule.within.whole + rule.consecutive_days.whole):
+        for _ in range(policies.longest(_window)):
             oldest = calendar.previous_working_day(oldest)
         if any(key.partition("|")[2] < str(oldest) for key in state.large):
             state.large = {key: day for key, day in state.large.items() if key.partition("|")[2] >= str(oldest)}
-        state.dealings.forget(oldest - timedelta(days=rule.new_payee_after.whole))
+        state.dealings.forget(oldest - timedelta(days=policies.longest(lambda one: one.counterparties.new_after.whole)))
 
     def _findings(
-        self, state: FrequentLargeTransfersState, event: Transaction, day: date, policy: Policy
+        self,
+        state: FrequentLargeTransfersState,
+        event: Transaction,
+        day: date,
+        policy: Policy,
+        policies: PolicyHistory,
     ) -> Iterator[Finding]:
         rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
         direction = event.direction
@@ -94,19 +101,21 @@ class FrequentLargeTransfers:
         def has_large(one: date) -> bool:
             return f"{direction}|{one}" in state.large
 
-        length = rule.consecutive_days.whole
         # This day can complete a run for itself and for the working days that follow it (it may be late).
-        following, blocks = day, []
-        for _ in range(length):
+        following = day
+        blocks: dict[tuple[int, int], Policy] = {}
+        for _ in range(policies.longest(lambda one: one.detectors.frequent_large_transfers.consecutive_days.whole)):
+            closing = policies.on(following)
+            length = closing.detectors.frequent_large_transfers.consecutive_days.whole
             if qualifies(calendar, following, length, has_large):
-                block = block_of(calendar, following, rule.within.whole)
-                if block not in blocks:
-                    blocks.append(block)
+                within = closing.detectors.frequent_large_transfers.within.whole
+                blocks.setdefault(block_of(calendar, following, within), closing)
             following = calendar.next_working_day(following)
-        for year, number in blocks:
-            days = run_days(calendar, (year, number), rule, has_large)
-            reason = _run_reason(direction, days, rule)
-            yield self._finding(state, event, policy, f"consecutive_days|{direction}|{year}-{number:02d}", days, reason)
+        for (year, number), closing in blocks.items():
+            days = run_days(calendar, (year, number), closing.detectors.frequent_large_transfers, has_large)
+            reason = _run_reason(direction, days, closing.detectors.frequent_large_transfers)
+            anchor = f"consecutive_days|{direction}|{year}-{number:02d}"
+            yield self._finding(state, event, closing, anchor, days, reason)
 
     def _finding(
         self,
@@ -119,7 +128,7 @@ class FrequentLargeTransfers:
     ) -> Finding:
         rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
         transfers = [(day, transfer) for day in days for transfer in state.large[f"{event.direction}|{day}"]]
-        suspicious = suspicions(transfers, state.dealings, rule)
+        suspicious = suspicions(transfers, state.dealings, policy)
         watched = any(one.code == "watch_list" for one in suspicious)
         return Finding(
             subject=f"customer:{event.customer_id}",
@@ -135,14 +144,20 @@ class FrequentLargeTransfers:
         )
 
 
-def _large_transfer(event: Transaction, payee: str, rule: Rule) -> LargeTransfer:
+def _window(policy: Policy) -> int:
+    """Working days for which a large transfer can still matter."""
+    rule = policy.detectors.frequent_large_transfers
+    return rule.within.whole + rule.consecutive_days.whole
+
+
+def _large_transfer(event: Transaction, payee: str, policy: Policy) -> LargeTransfer:
     other = event.counterparty
     return LargeTransfer(
         event.event_time,
         event.event_id,
         payee,
-        high_risk=other is not None and other.country in rule.high_risk_countries,
-        watched=other is not None and (other.account_id in rule.watch_list or other.name in rule.watch_list),
+        high_risk=other is not None and other.country in policy.counterparties.high_risk_countries,
+        watched=policy.watch_list.match(other) is not None,
     )
 
 
@@ -155,38 +170,18 @@ def qualifies(calendar: BankCalendar, day: date, length: int, has_large: Callabl
     return has_large(day)
 
 
-def block_of(calendar: BankCalendar, day: date, within: int) -> tuple[int, int]:
-    """The block of `within` working days that a working day falls in: its year and the block's number in it.
-
-    Fixed blocks, not a window that slides with the first transfer seen, give one episode the same name in
-    whatever order its events come.
-    """
-    return day.year, (calendar.working_day_of_year(day) - 1) // within
-
-
 def run_days(
     calendar: BankCalendar, block: tuple[int, int], rule: Rule, has_large: Callable[[date], bool]
 ) -> tuple[date, ...]:
     """The working days that make the block's runs: each day that qualifies and those before it that it needs."""
     length = rule.consecutive_days.whole
     days: set[date] = set()
-    for day in _block_days(calendar, block, rule.within.whole):
+    for day in block_days(calendar, block, rule.within.whole):
         if qualifies(calendar, day, length, has_large):
             for _ in range(length):
                 days.add(day)
                 day = calendar.previous_working_day(day)
     return tuple(sorted(days))
-
-
-@lru_cache(maxsize=1024)
-def _block_days(calendar: BankCalendar, block: tuple[int, int], within: int) -> tuple[date, ...]:
-    year, number = block
-    day = calendar.add_working_days(date(year - 1, 12, 31), number * within + 1)
-    days: list[date] = []
-    while len(days) < within and day.year == year:
-        days.append(day)
-        day = calendar.next_working_day(day)
-    return tuple(days)
 
 
 def _same_day_reason(direction: str, day: date, count: int, rule: Rule) -> Reason:

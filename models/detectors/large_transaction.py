@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from models.detectors.amounts import Measured, counts, measure
 from models.events import Transaction
 from models.policy import LargeTransaction as Rule
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Severity, Window
 
 CLASS_NAMES = {
@@ -21,6 +21,8 @@ CLASS_NAMES = {
     "person_domestic": ("个人境内转账", "personal domestic transfers"),
     "person_cross_border": ("个人跨境转账", "personal cross-border transfers"),
 }
+# What reaching a threshold is called, by the operator of the policy.
+VERBS = {">=": ("达到", "at or above"), ">": ("超过", "above")}
 DIRECTION_NAMES = {"in": ("收入", "in"), "out": ("支出", "out")}
 
 
@@ -53,11 +55,15 @@ class LargeTransaction:
     def rule(self, policy: Policy) -> Rule:
         return policy.detectors.large_transaction
 
-    def step(self, state: LargeTransactionState, event: Transaction, policy: Policy) -> tuple[Finding, ...]:
+    def step(
+        self, state: LargeTransactionState, event: Transaction, policy: Policy, policies: PolicyHistory
+    ) -> tuple[Finding, ...]:
         rule = policy.detectors.large_transaction
         if not counts(event, rule):
             return ()
         measured = measure(event, policy)
+        if not measured.amounts.reported:
+            return ()
         day = policy.bank_calendar.day_of(event.event_time)
         anchor = f"{measured.kind}|{event.direction}|{measured.bucket}|{day}"
         entry = state.sums.get(anchor)
@@ -67,12 +73,12 @@ class LargeTransaction:
         entry.count += 1
         if len(entry.evidence) < MAX_EVIDENCE:
             insort(entry.evidence, (event.event_time, event.event_id))
-        if entry.total < measured.threshold:
+        if not measured.reaches(entry.total):
             return ()
         return (self._finding(anchor, entry, event, measured, policy),)
 
-    def expire(self, state: LargeTransactionState, before: datetime, policy: Policy) -> None:
-        oldest = policy.bank_calendar.day_of(before)
+    def expire(self, state: LargeTransactionState, before: datetime, policies: PolicyHistory) -> None:
+        oldest = policies.latest.bank_calendar.day_of(before)
         if any(entry.day < oldest for entry in state.sums.values()):
             state.sums = {anchor: entry for anchor, entry in state.sums.items() if entry.day >= oldest}
 
@@ -88,9 +94,10 @@ class LargeTransaction:
             threshold=threshold,
             unit=bucket,
             text_zh=f"{entry.day}当日{class_zh}{direction_zh}{entry.count}笔，合计{total} {bucket}，"
-            f"达到报告标准{threshold} {bucket}。",
-            text_en=f"{entry.count} {class_en} {direction_en} on {entry.day} sum to {total} {bucket}, "
-            f"at or above the reporting threshold of {threshold} {bucket}.",
+            f"{VERBS[measured.amounts.op][0]}报告标准{threshold} {bucket}。",
+            text_en=f"{entry.count} {'transactions' if entry.count > 1 else 'transaction'} "
+            f"({class_en}, {direction_en}) on {entry.day} {'sum' if entry.count > 1 else 'comes'} to {total} {bucket}, "
+            f"{VERBS[measured.amounts.op][1]} the reporting threshold of {threshold} {bucket}.",
         )
         return Finding(
             subject=f"customer:{event.customer_id}",

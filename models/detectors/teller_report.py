@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from models.events import PostReport
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from models.policy import TellerReport as Rule
 from models.risk_warning import Finding, Reason, Window
 
@@ -34,7 +34,9 @@ class TellerReport:
     def rule(self, policy: Policy) -> Rule:
         return policy.detectors.teller_report
 
-    def step(self, state: TellerReportState, event: PostReport, policy: Policy) -> tuple[Finding, ...]:
+    def step(
+        self, state: TellerReportState, event: PostReport, policy: Policy, policies: PolicyHistory
+    ) -> tuple[Finding, ...]:
         if event.kind not in KIND_NAMES:
             return ()
         rule = policy.detectors.teller_report
@@ -64,5 +66,5 @@ class TellerReport:
             ),
         )
 
-    def expire(self, state: TellerReportState, before: datetime, policy: Policy) -> None:
+    def expire(self, state: TellerReportState, before: datetime, policies: PolicyHistory) -> None:
         """Nothing to forget."""

@@ -7,17 +7,32 @@ warning, in the state that the whole history gives it.
 import polars as pl
 
 from models.oracle.acceptance import accepted_capital, accepted_loans, accepted_reports, accepted_transactions
+from models.oracle.classified import classified
 from models.oracle.corroboration import corroborated
+from models.oracle.dormant_reactivation import dormant_reactivation
 from models.oracle.frames import canonical, finished, from_events, no_warnings
 from models.oracle.frequent_large_transfers import frequent_large_transfers
 from models.oracle.industry_concentration import industry_concentrations
-from models.oracle.large_transaction import classified, large_transactions
+from models.oracle.large_transaction import large_transactions
+from models.oracle.missing_control import missing_control
+from models.oracle.scatter_gather import scatter_gather
+from models.oracle.structuring import structuring
+from models.oracle.suspicious_counterparty import suspicious_counterparty
 from models.oracle.teller_report import teller_reports
-from models.policy import Policy
+from models.policy import PolicyHistory
 
 __all__ = ["from_events", "refusals", "warnings"]
 
-_DAYS = ("warning_id", "subject", "day")
+# Rules over customers' transactions, each giving its warnings and the days on which a report may corroborate them.
+_CUSTOMER_RULES = {
+    "large_transaction": large_transactions,
+    "frequent_large_transfers": frequent_large_transfers,
+    "structuring": structuring,
+    "scatter_gather": scatter_gather,
+    "dormant_reactivation": dormant_reactivation,
+    "missing_control": missing_control,
+    "suspicious_counterparty": suspicious_counterparty,
+}
 
 
 def warnings(
@@ -26,14 +41,14 @@ def warnings(
     reports: pl.DataFrame | None = None,
     loans: pl.DataFrame | None = None,
     capital: pl.DataFrame | None = None,
-    policy: Policy,
+    policies: PolicyHistory,
 ) -> pl.DataFrame:
-    """Every warning that the events give under one policy, live and shadow rules alike.
+    """Every warning that the events give, live and shadow rules alike, each by the figures of its own days.
 
     Args:
         transactions, reports, loans, capital: canonical frames in arrival order (see `frames`); columns that are
             absent are null, None is no events.
-        policy: the one version all events are judged by.
+        policies: versions, rates and watch list by day.
 
     Returns:
         warning_id, detector, subject, anchor, severity, departments, event_time (of the last evidence),
@@ -42,30 +57,22 @@ def warnings(
     Raises:
         ValueError: amounts in binary floats, or times without a zone.
     """
-    rules = policy.detectors
-    found, machine_days, reported = [no_warnings()], [], no_warnings()
-    if rules.large_transaction.mode != "off" or rules.frequent_large_transfers.mode != "off":
-        accepted = accepted_transactions(canonical(transactions, "transactions"), policy).frame
-        customers = classified(accepted, policy)
-        if rules.large_transaction.mode != "off":
-            large = large_transactions(accepted, customers, policy)
-            found.append(large.drop("day"))
-            # A single large transaction of low severity is routine filing: it corroborates nothing.
-            machine_days.append(large.filter(pl.col("rank") > 0).select(_DAYS))
-        if rules.frequent_large_transfers.mode != "off":
-            frequent, days = frequent_large_transfers(accepted, customers, policy)
-            found.append(frequent)
-            machine_days.append(days)
-    if rules.teller_report.mode != "off":
-        reported = teller_reports(accepted_reports(canonical(reports, "reports"), policy).frame, policy)
-        found.append(reported.drop("day"))
-    if rules.industry_concentration.mode != "off":
-        book = accepted_loans(canonical(loans, "loans"), policy).frame
-        positions = accepted_capital(canonical(capital, "capital"), policy).frame
-        found.append(industry_concentrations(book, positions, policy))
+    customers = classified(accepted_transactions(canonical(transactions, "transactions"), policies).frame, policies)
+    found, days = [no_warnings()], []
+    for name, rule in _CUSTOMER_RULES.items():
+        if any(getattr(policy.detectors, name).mode != "off" for policy in policies.versions):
+            made, of_days = rule(customers, policies)
+            found.append(made)
+            days.append(of_days.with_columns(pl.lit(name).alias("detector")))
+    told, reported = teller_reports(accepted_reports(canonical(reports, "reports"), policies).frame, policies)
+    found.append(told)
+    if any(policy.detectors.industry_concentration.mode != "off" for policy in policies.versions):
+        book = accepted_loans(canonical(loans, "loans"), policies).frame
+        positions = accepted_capital(canonical(capital, "capital"), policies).frame
+        found.append(industry_concentrations(book, positions, policies))
     everything = pl.concat(found)
-    if machine_days and reported.height:
-        everything = corroborated(everything, reported.select(_DAYS), pl.concat(machine_days), policy)
+    if days and reported.height:
+        everything = corroborated(everything, reported, pl.concat(days), policies)
     return finished(everything)
 
 
@@ -75,21 +82,21 @@ def refusals(
     reports: pl.DataFrame | None = None,
     loans: pl.DataFrame | None = None,
     capital: pl.DataFrame | None = None,
-    policy: Policy,
+    policies: PolicyHistory,
 ) -> pl.DataFrame:
     """The events that a stage refuses, topic after topic in arrival order, one row each time one was sent.
 
     Args:
-        transactions, reports, loans, capital, policy: as for `warnings`.
+        transactions, reports, loans, capital, policies: as for `warnings`.
 
     Returns:
         event_id (a report's report_id, a capital position's entity@as_of) and reason: too_late, in_the_future,
         no_rate, unknown_loan or repays_past_zero.
     """
     judged = (
-        accepted_transactions(canonical(transactions, "transactions"), policy),
-        accepted_reports(canonical(reports, "reports"), policy),
-        accepted_loans(canonical(loans, "loans"), policy),
-        accepted_capital(canonical(capital, "capital"), policy),
+        accepted_transactions(canonical(transactions, "transactions"), policies),
+        accepted_reports(canonical(reports, "reports"), policies),
+        accepted_loans(canonical(loans, "loans"), policies),
+        accepted_capital(canonical(capital, "capital"), policies),
     )
     return pl.concat([one.refused.sort("arrival").select("event_id", "reason") for one in judged])

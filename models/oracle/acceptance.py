@@ -4,13 +4,13 @@ The order of judgement: in_the_future, too_late, no_rate, then a repeated id is 
 event leaves no trace: it raises no watermark and occupies no id, so it can be mended and sent again.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from models.oracle.frames import by_value, in_base
-from models.policy import Amounts, Policy
+from models.oracle.frames import by_span, by_value, day, in_base, rate_places
+from models.policy import Policy, PolicyHistory
 
 CLASSES = ("cash", "entity_transfer", "person_cross_border", "person_domestic")
 LOAN = ("borrower_id", "entity", "loan_id")
@@ -36,36 +36,41 @@ def class_of() -> pl.Expr:
     )
 
 
-def thresholds(policy: Policy) -> dict[str, Amounts]:
-    return {name: getattr(policy.detectors.large_transaction, name) for name in CLASSES}
+def judged(frame: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+    """The events with their `day` and what their own day's policy says: `lateness`, `future`, `rated`."""
+    frame = frame.with_columns(day(policies).alias("day"))
+
+    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        rated = pl.col("currency").is_in(list(policy.rates)) if "currency" in rows.columns else pl.lit(True)
+        return rows.with_columns(
+            pl.lit(policy.lateness).alias("lateness"),
+            _future(rows, policy).alias("future"),
+            rated.alias("rated"),
+        )
+
+    return by_span(frame, policies, judge).sort("arrival")
 
 
-def has_own_threshold(policy: Policy) -> pl.Expr:
-    """Whether the class in column `class` gives a threshold in the transaction's own currency."""
-    return pl.any_horizontal(
-        (pl.col("class") == name) & pl.col("currency").is_in(list(amounts.amounts))
-        for name, amounts in thresholds(policy).items()
-    )
-
-
-def accepted_transactions(frame: pl.DataFrame, policy: Policy) -> Accepted:
+def accepted_transactions(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
     """Transactions that count (bank-made ones among them), with their `class`; too_late, no_rate, in_the_future."""
-    frame = frame.with_columns(class_of().alias("class"))
-    rated = pl.col("currency").is_in(list(policy.rates)) & pl.lit(policy.money.foreign in policy.rates)
-    unrated = (pl.col("origin") == "customer") & ~has_own_threshold(policy) & ~rated
-    return _by_watermark(frame, "customer_id", "event_id", unrated, policy)
+    frame = judged(frame, policies).with_columns(class_of().alias("class"))
+    return _by_watermark(frame, "customer_id", "event_id", (pl.col("origin") == "customer") & ~pl.col("rated"))
 
 
-def accepted_reports(frame: pl.DataFrame, policy: Policy) -> Accepted:
+def accepted_reports(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
     """Reports that count, whatever their kind; too_late, in_the_future."""
-    frame = frame.with_columns(pl.coalesce("customer_id", "reporter.branch_id").alias("key"))
-    return _by_watermark(frame, "key", "report_id", pl.lit(False), policy)
+    frame = judged(frame, policies).with_columns(pl.coalesce("customer_id", "reporter.branch_id").alias("key"))
+    return _by_watermark(frame, "key", "report_id", pl.lit(False))
 
 
-def accepted_capital(frame: pl.DataFrame, policy: Policy) -> Accepted:
-    """Capital positions with `capital` in units of `money.base` (scaled integers); the first of an as_of counts."""
+def accepted_capital(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
+    """Capital positions with `capital` in units of `money.base` (scaled integers); the first of an as_of counts.
+
+    They are converted by the newest rates: what a bank owns is stated once and holds for months.
+    """
     frame = frame.with_columns(
-        pl.format("{}@{}", "entity", "as_of").alias("event_id"), in_base("net_capital", policy).alias("capital")
+        pl.format("{}@{}", "entity", "as_of").alias("event_id"),
+        in_base("net_capital", policies.latest, rate_places(policies)).alias("capital"),
     )
     refused = pl.when(pl.col("capital").is_null()).then(pl.lit("no_rate")).otherwise(None)
     frame = frame.with_columns(refused.alias("reason"))
@@ -84,16 +89,16 @@ def _refused(frame: pl.DataFrame, id_column: str) -> pl.DataFrame:
     return rows.select("arrival", pl.col(id_column).alias("event_id"), "reason")
 
 
-def _by_watermark(frame: pl.DataFrame, key: str, id_column: str, unrated: pl.Expr, policy: Policy) -> Accepted:
+def _by_watermark(frame: pl.DataFrame, key: str, id_column: str, unrated: pl.Expr) -> Accepted:
     """Judge rows against the newest event time their key had so far, then drop repeated ids.
 
     A running maximum over all rows equals one over accepted rows as long as a repeated id repeats its time too;
     the few keys where it does not are judged row by row.
     """
-    frame = frame.with_columns(_future(frame, policy).alias("future"), unrated.alias("unrated"))
+    frame = frame.with_columns(unrated.alias("unrated"))
     fit = ~pl.col("future") & ~pl.col("unrated")
     newest = pl.when(fit).then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over(key)
-    late = (pl.col("event_time") < newest - policy.lateness).fill_null(False)
+    late = (pl.col("event_time") < newest - pl.col("lateness")).fill_null(False)
     frame = frame.with_columns(
         pl.when("future")
         .then(pl.lit("in_the_future"))
@@ -111,19 +116,19 @@ def _by_watermark(frame: pl.DataFrame, key: str, id_column: str, unrated: pl.Exp
     several = pl.col("event_time").n_unique() > 1
     awkward = candidates.group_by(key, id_column).agg(several.alias("several")).filter("several")
     if awkward.height:
-        frame = _fold(frame, awkward[key].unique(), key, id_column, policy.lateness)
+        frame = _fold(frame, awkward[key].unique(), key, id_column)
     kept = frame.filter(pl.col("reason").is_null())
     refused = frame.with_columns(pl.col("reason").replace("repeated", None))
     return Accepted(kept.unique([key, id_column], keep="first", maintain_order=True), _refused(refused, id_column))
 
 
-def _fold(frame: pl.DataFrame, keys: pl.Series, key: str, id_column: str, lateness: timedelta) -> pl.DataFrame:
+def _fold(frame: pl.DataFrame, keys: pl.Series, key: str, id_column: str) -> pl.DataFrame:
     newest: dict[str, datetime] = {}
     seen: set[tuple[str, str]] = set()
     verdicts: list[tuple[int, str | None]] = []
     rows = frame.filter(pl.col(key).is_in(keys.implode()))
-    for arrival, owner, event_id, moment, future, unrated in rows.select(
-        "arrival", key, id_column, "event_time", "future", "unrated"
+    for arrival, owner, event_id, moment, future, unrated, lateness in rows.select(
+        "arrival", key, id_column, "event_time", "future", "unrated", "lateness"
     ).iter_rows():
         if future:
             verdict: str | None = "in_the_future"
@@ -152,21 +157,29 @@ def _with_verdicts(frame: pl.DataFrame, verdicts: list[tuple[int, str | None]]) 
 # ------------------------------------------------------------------------ loans
 
 
-def accepted_loans(frame: pl.DataFrame, policy: Policy) -> Accepted:
-    """Loan events that move a book, with `delta` in units of `money.base` (scaled integers, signed) and the loan's
-    `code`: the industry it was first disbursed under. Refused: in_the_future, too_late, no_rate, unknown_loan,
-    other_currency, repays_past_zero.
+def accepted_loans(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
+    """Loan events that move a book, with their signed amount as scaled integers: `own` in the loan's currency, `delta`
+    in units of `money.base` at the rate of their day; and the loan's `code`, the industry it was first disbursed under.
+    Refused: in_the_future, too_late, no_rate, unknown_loan, other_currency, repays_past_zero.
     """
     sign = by_value("kind", {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1})
+    places = rate_places(policies)
+    frame = by_span(
+        judged(frame, policies),
+        policies,
+        lambda rows, one: rows.with_columns(in_base("amount", one, places).alias("worth")),
+    ).sort("arrival")
     frame = frame.with_columns(sign.alias("sign")).with_columns(
-        pl.when(pl.col("sign").is_null()).then(0).otherwise(in_base("amount", policy) * pl.col("sign")).alias("delta"),
+        pl.when(pl.col("sign").is_null()).then(0).otherwise(pl.col("worth") * pl.col("sign")).alias("delta"),
+        # What is outstanding is counted as it is owed: rates change between disbursement and repayment.
+        (pl.col("amount").to_physical().cast(pl.Int128) * pl.col("sign")).fill_null(0).alias("own"),
         pl.col("sign").is_not_null().alias("moves"),
         (pl.col("kind") == "disbursed").alias("disbursed"),
     )
-    reason = pl.when(_future(frame, policy)).then(pl.lit("in_the_future"))
-    rated = pl.col("delta").is_not_null() & _future(frame, policy).not_()
+    reason = pl.when("future").then(pl.lit("in_the_future"))
+    rated = pl.col("delta").is_not_null() & ~pl.col("future")
     newest = pl.when(rated).then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over("borrower_id")
-    late = (pl.col("event_time") < newest - policy.lateness).fill_null(False)
+    late = (pl.col("event_time") < newest - pl.col("lateness")).fill_null(False)
     frame = frame.with_columns(
         reason.when(late)
         .then(pl.lit("too_late"))
@@ -178,7 +191,7 @@ def accepted_loans(frame: pl.DataFrame, policy: Policy) -> Accepted:
     )
     fit = frame.filter(pl.col("reason").is_null())
     kept = fit.unique(["borrower_id", "event_id"], keep="first", maintain_order=True).with_columns(
-        pl.col("delta").cum_sum().over(LOAN).alias("balance"),
+        pl.col("own").cum_sum().over(LOAN).alias("balance"),
         pl.col("disbursed").cast(pl.Int64).cum_sum().over(LOAN).alias("disbursements"),
         pl.col("currency").filter("moves").n_unique().over(LOAN).alias("currencies"),
     )
@@ -186,7 +199,7 @@ def accepted_loans(frame: pl.DataFrame, policy: Policy) -> Accepted:
     awkward = kept.filter(trouble)["borrower_id"].unique()
     if len(awkward):
         frame = _with_verdicts(
-            frame, _fold_loans(frame.filter("rated", pl.col("borrower_id").is_in(awkward.implode())), policy.lateness)
+            frame, _fold_loans(frame.filter("rated", pl.col("borrower_id").is_in(awkward.implode())))
         )
         kept = frame.filter(pl.col("reason").is_null()).unique(
             ["borrower_id", "event_id"], keep="first", maintain_order=True
@@ -196,14 +209,15 @@ def accepted_loans(frame: pl.DataFrame, policy: Policy) -> Accepted:
     return Accepted(kept.filter("moves").with_columns(code.alias("code")), refused)
 
 
-def _fold_loans(rows: pl.DataFrame, lateness: timedelta) -> list[tuple[int, str | None]]:
+def _fold_loans(rows: pl.DataFrame) -> list[tuple[int, str | None]]:
     newest: dict[str, datetime] = {}
     currencies: dict[tuple[str, ...], str] = {}
     balances: dict[tuple[str, ...], int] = {}
     seen: set[tuple[str, str]] = set()
     verdicts: list[tuple[int, str | None]] = []
-    for arrival, event_id, moment, currency, borrower, entity, loan, moves, disbursed, delta in rows.select(
-        "arrival", "event_id", "event_time", "currency", *LOAN, "moves", "disbursed", "delta"
+    columns = ("arrival", "event_id", "event_time", "lateness", "currency", *LOAN, "moves", "disbursed", "own")
+    for arrival, event_id, moment, lateness, currency, borrower, entity, loan, moves, disbursed, own in rows.select(
+        columns
     ).iter_rows():
         name = (borrower, entity, loan)
         verdict: str | None = None
@@ -215,13 +229,13 @@ def _fold_loans(rows: pl.DataFrame, lateness: timedelta) -> list[tuple[int, str 
             verdict = "unknown_loan"
         elif moves and currencies.get(name, currency) != currency:
             verdict = "other_currency"
-        elif moves and balances.get(name, 0) + delta < 0:
+        elif moves and balances.get(name, 0) + own < 0:
             verdict = "repays_past_zero"
         else:
             seen.add((borrower, event_id))
             newest[borrower] = max(moment, newest.get(borrower, moment))
             if moves:
                 currencies.setdefault(name, currency)
-                balances[name] = balances.get(name, 0) + delta
+                balances[name] = balances.get(name, 0) + own
         verdicts.append((arrival, verdict))
     return verdicts

@@ -2,23 +2,36 @@
 
 import polars as pl
 
-from models.policy import Policy
+from models.oracle.frames import by_span
+from models.policy import Policy, PolicyHistory
 from models.risk_warning import SEVERITIES
 
 
-def corroborated(warnings: pl.DataFrame, reported: pl.DataFrame, machine: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+def corroborated(
+    warnings: pl.DataFrame, reported: pl.DataFrame, machine: pl.DataFrame, policies: PolicyHistory
+) -> pl.DataFrame:
     """The warnings with the rank of each that has a partner raised.
 
     Args:
         warnings: every warning, with `rank`.
         reported: (warning_id, subject, day) of the teller_report warnings.
-        machine: (warning_id, subject, day) of the others; several days for a warning that grew by day, so that
-            the result is that of every moment at which it was judged, whatever it grew to afterwards.
+        machine: (warning_id, detector, subject, day) of the others; several days for a warning that grew by day. It
+            reaches from the first of them to the last.
     """
-    within = policy.detectors.teller_report.corroborated_within.whole
-    pairs = reported.join(machine, on="subject", suffix="_machine").filter(
-        (pl.col("day") - pl.col("day_machine")).dt.total_days().abs() <= within
+    windows = machine.group_by("warning_id", "detector", "subject").agg(
+        pl.col("day").min().alias("first"), pl.col("day").max().alias("last")
     )
+
+    def judge(reports: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        rules = policy.detectors
+        live = [name for name in rules.__struct_fields__ if getattr(rules, name).mode == "live"]
+        within = pl.duration(days=rules.teller_report.corroborated_within.whole)
+        near = (pl.col("day") >= pl.col("first") - within) & (pl.col("day") <= pl.col("last") + within)
+        told = reports if "teller_report" in live else reports.clear()
+        pairs = told.join(windows, on="subject", suffix="_machine")
+        return pairs.filter(near & pl.col("detector").is_in(live))
+
+    pairs = by_span(reported, policies, judge)
     partners = pl.concat([pairs["warning_id"], pairs["warning_id_machine"]]).unique()
     raised = (pl.col("rank") + 1).clip(upper_bound=len(SEVERITIES) - 1)
     is_partner = pl.col("warning_id").is_in(partners.implode())

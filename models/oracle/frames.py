@@ -6,17 +6,18 @@ columns; sums and comparisons are made on their scaled integers, so nothing here
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import groupby
 from typing import Any, Literal
 
 import polars as pl
 from msgspec import Struct
 
 from models.events import CapitalPosition, LoanEvent, PostReport, Transaction
-from models.policy import Policy, Rule
+from models.policy import Policy, PolicyHistory, Rule
 from models.risk_warning import SEVERITIES, warning_id
 
 Kind = Literal["transactions", "reports", "loans", "capital"]
@@ -208,16 +209,48 @@ def scale_of(frame: pl.DataFrame, column: str = "amount") -> int:
     return dtype.scale
 
 
-def scaled_rates(policy: Policy) -> tuple[dict[str, int], int]:
-    """The rates as integers, and the power of ten they were multiplied with."""
-    places = max(_places(rate) for rate in policy.rates.values())
-    return {code: int(Fraction(rate) * 10**places) for code, rate in policy.rates.items()}, places
+def rate_places(policies: PolicyHistory) -> int:
+    """Decimal places of the finest rate of any day: base money is counted in 10^-(scale of amounts + these)."""
+    return max(_places(rate) for policy, _, _ in policies.spans() for rate in policy.rates.values())
 
 
-def in_base(column: str, policy: Policy) -> pl.Expr:
-    """An amount in `money.base`, as an integer of 10^-(scale + places of the rates); null without a rate."""
-    rates, _ = scaled_rates(policy)
-    return pl.col(column).to_physical().cast(pl.Int128) * by_value("currency", rates)
+def scaled_rates(policy: Policy, places: int) -> dict[str, int]:
+    """The rates as integers, multiplied with ten to the power of `places`."""
+    return {code: int(Fraction(rate) * 10**places) for code, rate in policy.rates.items()}
+
+
+def in_base(column: str, policy: Policy, places: int) -> pl.Expr:
+    """An amount in `money.base`, as an integer of 10^-(scale + `places`); null without a rate."""
+    return pl.col(column).to_physical().cast(pl.Int128) * by_value("currency", scaled_rates(policy, places))
+
+
+def by_span(
+    frame: pl.DataFrame, policies: PolicyHistory, judge: Callable[[pl.DataFrame, Policy], pl.DataFrame]
+) -> pl.DataFrame:
+    """What `judge` makes of the rows of each stretch of days without a change of figures, put together.
+
+    Args:
+        frame: with a column `day`.
+        judge: given rows and the figures of their days; must give the same columns for every stretch.
+    """
+    spans = policies.spans()
+    if len(spans) == 1:
+        return judge(frame, spans[0][0])
+    parts = []
+    for policy, first, end in spans:
+        rows = frame.filter((pl.col("day") >= first) & (pl.col("day") < end))
+        if rows.height:
+            parts.append(judge(rows, policy))
+    return pl.concat(parts) if parts else judge(frame, policies.latest)
+
+
+def by_version(policies: PolicyHistory) -> list[tuple[Policy, date, date]]:
+    """(policy, first day, first day after it) of each version: for what depends on no rate and no watch list.
+
+    A window of days under new rates every day is one window, and is judged as one.
+    """
+    versions = [list(spans) for _, spans in groupby(policies.spans(), lambda span: span[0].version)]
+    return [(spans[-1][0], spans[0][1], spans[-1][2]) for spans in versions]
 
 
 def by_value(column: str, values: Mapping[str, int]) -> pl.Expr:
@@ -240,9 +273,9 @@ def at_least(amount: Decimal | Fraction, unit: int | Fraction) -> int:
 # --------------------------------------------------------------- days, warnings
 
 
-def day(policy: Policy) -> pl.Expr:
+def day(policies: PolicyHistory) -> pl.Expr:
     """The calendar day of `event_time` in the bank's zone."""
-    return pl.col("event_time").dt.convert_time_zone(policy.bank_calendar.config.timezone).dt.date()
+    return pl.col("event_time").dt.convert_time_zone(policies.latest.calendar.timezone).dt.date()
 
 
 def with_window_end(frame: pl.DataFrame, policy: Policy, column: str = "day") -> pl.DataFrame:
@@ -271,7 +304,8 @@ def as_warnings(frame: pl.DataFrame, detector: str, rule: Rule) -> pl.DataFrame:
 
 
 def finished(frame: pl.DataFrame) -> pl.DataFrame:
-    """Ranks as severities, in order of warning_id."""
+    """Ranks as severities, in order of warning_id; a warning judged by several sets of figures is its gravest."""
+    frame = frame.sort("rank", maintain_order=True).unique("warning_id", keep="last", maintain_order=True)
     names = pl.DataFrame({"rank": range(len(SEVERITIES)), "severity": SEVERITIES}, schema_overrides={"rank": pl.Int8})
     return frame.join(names, on="rank", how="left").select(WARNINGS.keys()).sort("warning_id")
 

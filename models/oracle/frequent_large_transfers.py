@@ -4,49 +4,71 @@ from datetime import date
 
 import polars as pl
 
-from models.oracle.frames import as_warnings, nfc, scale_of, with_window_end
-from models.oracle.large_transaction import reaches
-from models.policy import Policy
+from models.events import Counterparty
+from models.oracle.classified import reaches
+from models.oracle.frames import as_warnings, by_span, by_version, no_warnings, with_window_end
+from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
 SIDE = ("customer_id", "direction")
+PARTY = ("account_id", "name", "bank", "country")
 
 
-def frequent_large_transfers(
-    accepted: pl.DataFrame, transactions: pl.DataFrame, policy: Policy
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The detector's warnings (severity as a rank), and the days on which a report may corroborate each.
 
     Args:
-        accepted: the frame that gives the scale of amounts.
-        transactions: the same, `classified`.
+        events: `classified`.
 
     Returns:
         Warnings, and (warning_id, subject, day): for a run of days, every day of it.
     """
-    rule = policy.detectors.frequent_large_transfers
-    large = transactions.filter(
-        (pl.col("method") == "transfer")
-        & ~pl.col("exempt")
-        & reaches("value", rule.large_from.value, scale_of(accepted), policy)
-    )
+    transfers = events.filter((pl.col("method") == "transfer") & ~pl.col("exempt"))
+    large = by_span(transfers, policies, _large)
     days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"))
-    bursts, runs = _same_day(days, rule.a_day.whole), _consecutive(days, policy)
-    evidence = pl.concat([bursts, runs]).join(large, on=[*SIDE, "day"])
-    found = _judged(evidence, transactions, policy)
-    observed = pl.concat(
-        [
-            bursts.join(days, on=[*SIDE, "day"]).select(*SIDE, "anchor", "day", pl.col("count").alias("observed")),
-            runs.group_by(*SIDE, "anchor").agg(pl.col("day").max(), pl.len().alias("observed")),
-        ],
-        how="diagonal",
-    )
-    frame = with_window_end(found.join(observed, on=[*SIDE, "anchor"]), policy).with_columns(
-        pl.format("customer:{}", "customer_id").alias("subject"), pl.col("observed").cast(pl.String)
-    )
-    warnings = as_warnings(frame, "frequent_large_transfers", rule)
-    judged_days = pl.concat([bursts, runs]).with_columns(pl.format("customer:{}", "customer_id").alias("subject"))
-    return warnings, warnings.join(judged_days, on=["subject", "anchor"]).select("warning_id", "subject", "day")
+    warnings = [no_warnings()]
+    judged_days = [pl.DataFrame(schema={"warning_id": pl.String, "subject": pl.String, "day": pl.Date})]
+    for policy, first, end in by_version(policies):
+        rule = policy.detectors.frequent_large_transfers
+        if rule.mode == "off":
+            continue
+        bursts = _same_day(days.filter((pl.col("day") >= first) & (pl.col("day") < end)), rule.a_day.whole)
+        # A block with a run that closes under this version is judged with what it held before, too.
+        runs = _consecutive(days, policy).filter(pl.col("closing") < end)
+        runs = runs.filter((pl.col("closing") >= first).any().over(*SIDE, "anchor")).drop("closing").unique()
+        evidence = pl.concat([bursts, runs]).join(large, on=[*SIDE, "day"])
+        if not evidence.height:
+            continue
+        found = _judged(evidence, events, policy)
+        observed = pl.concat(
+            [
+                bursts.join(days, on=[*SIDE, "day"]).select(*SIDE, "anchor", "day", pl.col("count").alias("observed")),
+                runs.group_by(*SIDE, "anchor").agg(pl.col("day").max(), pl.len().alias("observed")),
+            ],
+            how="diagonal",
+        )
+        frame = with_window_end(found.join(observed, on=[*SIDE, "anchor"]), policy).with_columns(
+            pl.format("customer:{}", "customer_id").alias("subject"), pl.col("observed").cast(pl.String)
+        )
+        made = as_warnings(frame, "frequent_large_transfers", rule)
+        of_days = pl.concat([bursts, runs]).with_columns(pl.format("customer:{}", "customer_id").alias("subject"))
+        warnings.append(made)
+        judged_days.append(made.join(of_days, on=["subject", "anchor"]).select("warning_id", "subject", "day"))
+    return pl.concat(warnings), pl.concat(judged_days)
+
+
+def _large(transfers: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """The transfers that are large on their day, and whether their counterparties are watched or of a risky country."""
+    large = transfers.filter(reaches(policy.detectors.frequent_large_transfers.large_from.value))
+    columns = [f"counterparty.{part}" for part in PARTY]
+    parties = large.select(columns).unique()
+    watched = [
+        policy.watch_list.match(Counterparty(**dict(zip(PARTY, fields, strict=True)))) is not None
+        for fields in parties.iter_rows()
+    ]
+    parties = parties.with_columns(pl.Series("watched", watched, dtype=pl.Boolean))
+    risky = pl.col("counterparty.country").is_in(list(policy.counterparties.high_risk_countries)).fill_null(False)
+    return large.join(parties, on=columns, how="left", nulls_equal=True).with_columns(risky.alias("risky"))
 
 
 def _same_day(days: pl.DataFrame, a_day: int) -> pl.DataFrame:
@@ -55,7 +77,7 @@ def _same_day(days: pl.DataFrame, a_day: int) -> pl.DataFrame:
 
 
 def _consecutive(days: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """The days a block's runs are made of, with the block's anchor."""
+    """The days a block's runs are made of, with the block's anchor and the day that closes a run."""
     length = policy.detectors.frequent_large_transfers.consecutive_days.whole
     worked = days.join(_working_days(days["day"], policy), on="day").sort(*SIDE, "day")
     follows = (pl.col("day").shift(1).over(SIDE) == pl.col("before")).fill_null(False)
@@ -66,13 +88,13 @@ def _consecutive(days: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         pl.format("consecutive_days|{}|{}", "direction", "block").alias("anchor")
     )
     members = (
-        closing.select(*run, "anchor", "position")
+        closing.select(*run, "anchor", "position", pl.col("day").alias("closing"))
         .join(pl.DataFrame({"back": range(length)}, schema={"back": pl.Int64}), how="cross")
-        .select(*run, "anchor", pl.col("position") - pl.col("back"))
+        .select(*run, "anchor", pl.col("position") - pl.col("back"), "closing")
         .unique()
     )
     made_of = members.join(worked.select(*run, "position", "day"), on=[*run, "position"])
-    return made_of.select(*SIDE, "anchor", "day")
+    return made_of.select(*SIDE, "anchor", "day", "closing")
 
 
 def _working_days(days: pl.Series, policy: Policy) -> pl.DataFrame:
@@ -89,15 +111,15 @@ def _working_days(days: pl.Series, policy: Policy) -> pl.DataFrame:
 def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """A row a warning: rank of its severity, raised by suspicious counterparties among its transfers."""
     rule = policy.detectors.frequent_large_transfers
-    watched = nfc(rule.watch_list)
-    listed = [pl.col(f"counterparty.{part}").is_in(watched).fill_null(False) for part in ("account_id", "name")]
     found = (
-        evidence.join(_new_payees(evidence, transactions, rule.new_payee_after.whole), on=_DEALING, how="left")
+        evidence.join(
+            _new_payees(evidence, transactions, policy.counterparties.new_after.whole), on=_DEALING, how="left"
+        )
         .group_by(*SIDE, "anchor")
         .agg(
             pl.col("event_time").max(),
-            pl.any_horizontal(listed).any().alias("watched"),
-            pl.col("counterparty.country").is_in(list(rule.high_risk_countries)).fill_null(False).any().alias("risky"),
+            pl.col("watched").any(),
+            pl.col("risky").any(),
             pl.col("identity").drop_nulls().n_unique().alias("payees"),
             pl.col("identity").filter(pl.col("new").fill_null(False)).n_unique().alias("new_payees"),
         )

@@ -12,8 +12,17 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from models.oracle.acceptance import LOAN
-from models.oracle.frames import as_warnings, at_least, big, day, no_warnings, scale_of, scaled_rates, with_window_end
-from models.policy import LEVELS, IndustryConcentration, LevelFigures, Policy
+from models.oracle.frames import (
+    as_warnings,
+    at_least,
+    big,
+    by_span,
+    no_warnings,
+    rate_places,
+    scale_of,
+    with_window_end,
+)
+from models.policy import LEVELS, LevelFigures, Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
 UNKNOWN = "unknown"
@@ -79,18 +88,17 @@ class _Episode(NamedTuple):
     observed: str
 
 
-def industry_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+def industry_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
     """The detector's warnings (severity as a rank), one an episode; two that began on one day are one.
 
     Args:
         loans: accepted loan events.
         capital: accepted capital positions.
     """
-    rule = policy.detectors.industry_concentration
-    book = _book(loans, capital, policy)
+    book = _book(loans, capital, policies)
     episodes: dict[tuple[str, str], _Episode] = {}
-    for chunk in _chunks(_candidates(book, rule), book):
-        for episode in _episodes(_changes(_figures(chunk, book, rule))):
+    for chunk in _chunks(_candidates(book, policies), book):
+        for episode in _episodes(_changes(_figures(chunk, book, policies))):
             key = (episode.subject, episode.anchor)
             known = episodes.get(key)
             if known is None or episode.level >= known.level:
@@ -99,20 +107,32 @@ def industry_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, policy: 
         return no_warnings()
     schema: dict[str, Any] = {"level": pl.Int64, "day": pl.Date, "event_time": pl.Datetime("us", "UTC")}
     frame = pl.DataFrame(list(episodes.values()), schema=list(_Episode._fields), schema_overrides=schema, orient="row")
-    ranks = [severity_rank(rule.severities[LEVELS[level - 1]]) for level in frame["level"]]
-    frame = with_window_end(frame, policy).with_columns(pl.Series("rank", ranks, dtype=pl.Int8))
-    return as_warnings(frame, "industry_concentration", rule)
+
+    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        rule = policy.detectors.industry_concentration
+        ranks = [severity_rank(rule.severities[LEVELS[level - 1]]) for level in rows["level"]]
+        rows = with_window_end(rows, policy).with_columns(pl.Series("rank", ranks, dtype=pl.Int8))
+        return as_warnings(rows, "industry_concentration", rule)
+
+    return by_span(frame, policies, judge)
 
 
-def _book(loans: pl.DataFrame, capital: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+def _book(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
     """Each event in the total order, with the entity's total, whether it is eligible, and its capital of that day."""
-    rule, (_, places) = policy.detectors.industry_concentration, scaled_rates(policy)
-    scale = scale_of(loans)
-    least = at_least(rule.minimum_book.value, 10 ** (scale + places))
-    book = loans.sort("entity", "event_time", "event_id", "borrower_id", "arrival").with_columns(
-        member("code", rule.scheme).alias("member"),
-        day(policy).alias("day"),
-        (pl.col("delta").cum_sum().over(LOAN) > 0).cast(pl.Int64).alias("running"),
+    places, scale = rate_places(policies), scale_of(loans)
+
+    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        rule = policy.detectors.industry_concentration
+        return rows.with_columns(
+            member("code", rule.scheme).alias("member"),
+            big(at_least(rule.minimum_book.value, 10 ** (scale + places))).alias("least"),
+            pl.lit(rule.minimum_loans.whole).alias("least_loans"),
+            pl.lit(rule.mode != "off").alias("on"),
+        )
+
+    book = by_span(loans, policies, judge)
+    book = book.sort("entity", "event_time", "event_id", "borrower_id", "arrival").with_columns(
+        (pl.col("own").cum_sum().over(LOAN) > 0).cast(pl.Int64).alias("running"),
         pl.col("delta").cum_sum().over("entity").alias("total"),
     )
     opened = pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)
@@ -120,9 +140,8 @@ def _book(loans: pl.DataFrame, capital: pl.DataFrame, policy: Policy) -> pl.Data
         pl.col("opened").cum_sum().over("entity").alias("running_loans"),
         pl.col("delta").cum_sum().over("entity", "member").alias("exposure"),
     )
-    eligible = (
-        (pl.col("total") >= big(least)) & (pl.col("total") > 0) & (pl.col("running_loans") >= rule.minimum_loans.whole)
-    )
+    enough = (pl.col("total") >= pl.col("least")) & (pl.col("running_loans") >= pl.col("least_loans"))
+    eligible = pl.col("on") & enough & (pl.col("total") > 0)
     # Capital may be given with other decimal places than loans are.
     shift = 10 ** abs(scale - scale_of(capital, "net_capital"))
     grow = scale >= scale_of(capital, "net_capital")
@@ -138,7 +157,7 @@ def _book(loans: pl.DataFrame, capital: pl.DataFrame, policy: Policy) -> pl.Data
     )
 
 
-def _candidates(book: pl.DataFrame, rule: IndustryConcentration) -> pl.DataFrame:
+def _candidates(book: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
     """The industries that reach a level at some time if any do: their largest exposure against the smallest book."""
     eligible = (
         book.filter("eligible")
@@ -150,7 +169,9 @@ def _candidates(book: pl.DataFrame, rule: IndustryConcentration) -> pl.DataFrame
         .group_by("entity", "member")
         .agg(pl.col("exposure").max(), pl.col("unit").first())
     )
-    share, of_capital = rule.share.observation.value, rule.net_capital.observation.value
+    rules = [policy.detectors.industry_concentration for policy in policies.versions]
+    share = min(rule.share.observation.value for rule in rules)
+    of_capital = min(rule.net_capital.observation.value for rule in rules)
     reach = _at_least("exposure", share, "least_total") | _at_least("exposure", of_capital, "least_capital")
     return largest.join(eligible, on="entity").filter(reach.fill_null(False)).select("entity", "member")
 
@@ -169,7 +190,7 @@ def _chunks(candidates: pl.DataFrame, book: pl.DataFrame) -> Iterator[pl.DataFra
     yield from sized.partition_by("chunk", maintain_order=True)
 
 
-def _figures(pairs: pl.DataFrame, book: pl.DataFrame, rule: IndustryConcentration) -> pl.DataFrame:
+def _figures(pairs: pl.DataFrame, book: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
     """For each pair and eligible event: exposure, levels reached by share and by capital, levels that would be left;
     one row where these change.
     """
@@ -177,6 +198,16 @@ def _figures(pairs: pl.DataFrame, book: pl.DataFrame, rule: IndustryConcentratio
     rows = pairs.select(pair).join(book.rename({"member": "moved"}), on="entity").sort(*pair, "order")
     moved = pl.when(pl.col("moved") == pl.col("member")).then(pl.col("delta")).otherwise(big(0))
     rows = rows.with_columns(moved.cum_sum().over(pair).alias("exposure")).filter("eligible")
+    rows = by_span(rows, policies, _judged).sort(*pair, "order")
+    # Rows that say the same as the one before change nothing: a level is never entered or left twice by them.
+    said = pl.struct("level", "left")
+    changed = (said != said.shift(1).over(pair)) | (pl.int_range(pl.len()).over(pair) == 0)
+    return rows.filter((pl.col("level") > 0).any().over(pair)).filter(changed)
+
+
+def _judged(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """The levels that each row's figures reach, and those that would be left."""
+    rule = policy.detectors.industry_concentration
     release = rule.release.value
     share, capital = _reached("total", rule.share), _reached("capital", rule.net_capital)
     # Leaving gets harder as levels fall, so the number of levels that would be left says which: the highest ones.
@@ -187,13 +218,9 @@ def _figures(pairs: pl.DataFrame, book: pl.DataFrame, rule: IndustryConcentratio
         ).cast(pl.Int64)
         for level in LEVELS
     )
-    rows = rows.with_columns(share.alias("by_share"), capital.alias("by_capital"), left.alias("left")).with_columns(
+    return rows.with_columns(share.alias("by_share"), capital.alias("by_capital"), left.alias("left")).with_columns(
         pl.max_horizontal("by_share", "by_capital").alias("level")
     )
-    # Rows that say the same as the one before change nothing: a level is never entered or left twice by them.
-    said = pl.struct("level", "left")
-    changed = (said != said.shift(1).over(pair)) | (pl.int_range(pl.len()).over(pair) == 0)
-    return rows.filter((pl.col("level") > 0).any().over(pair)).filter(changed)
 
 
 def _reached(of: str, figures: LevelFigures) -> pl.Expr:

@@ -6,108 +6,61 @@ from fractions import Fraction
 
 import polars as pl
 
-from models.oracle.acceptance import has_own_threshold, thresholds
-from models.oracle.frames import (
-    as_warnings,
-    at_least,
-    big,
-    by_value,
-    day,
-    scale_of,
-    scaled_rates,
-    with_window_end,
-)
-from models.policy import Policy
-
-KEEP = ("event_id", "event_time", "day", "customer_id", "direction", "method", "class", "bucket", "value", "exempt")
-PARTIES = ("counterparty.account_id", "counterparty.name", "counterparty.country", "identity")
+from models.oracle.classified import reaches
+from models.oracle.frames import as_warnings, big, by_span, no_warnings, rate_places, scale_of, with_window_end
+from models.policy import Policy, PolicyHistory
 
 
-def classified(accepted: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """Customers' own transactions with their day, bucket (the currency they are measured in), `value` (an integer,
-    `unit_of` the bucket), whether their purpose is exempt, and the counterparty's identity.
-    """
-    exempt = list(policy.detectors.large_transaction.exempt_purposes)
-    rates, _ = scaled_rates(policy)
-    foreign = policy.money.foreign
-    amount = pl.col("amount").to_physical().cast(pl.Int128)
-    own = pl.when(has_own_threshold(policy)).then(pl.col("currency")).otherwise(pl.lit(foreign))
-    # The foreign bucket is kept in base money: amount times rate is exact, a division by the rate is not.
-    through_base = (pl.col("bucket") == foreign) & pl.lit(foreign in rates)
-    account, name, bank = (pl.col(f"counterparty.{part}") for part in ("account_id", "name", "bank"))
-    identity = (
-        pl.when(account.str.len_bytes() > 0)
-        .then(pl.when(bank.str.len_bytes() > 0).then(pl.format("{}/{}", bank, account)).otherwise(account))
-        .when(name.str.len_bytes() > 0)
-        .then(name)
-    )
-    return (
-        accepted.filter(pl.col("origin") == "customer")
-        .with_columns(own.alias("bucket"), day(policy).alias("day"))
-        .with_columns(
-            pl.when(through_base).then(amount * by_value("currency", rates)).otherwise(amount).alias("value"),
-            pl.col("purpose").is_in(exempt).fill_null(False).alias("exempt"),
-            identity.alias("identity"),
-        )
-        .select(*KEEP, *PARTIES)
-    )
-
-
-def unit_of(bucket: str, scale: int, policy: Policy) -> Fraction:
-    """How many integers of `value` make one unit of the bucket's currency."""
-    rates, places = scaled_rates(policy)
-    if bucket == policy.money.foreign and bucket in rates:
-        return Fraction(policy.rates[bucket]) * int(10 ** (scale + places))
-    return Fraction(10**scale)
-
-
-def reaches(column: str, times: Decimal, scale: int, policy: Policy) -> pl.Expr:
-    """Whether an integer in `column` is at least so many times the threshold of its class and bucket."""
-    return pl.any_horizontal(
-        (pl.col("class") == name)
-        & (pl.col("bucket") == bucket)
-        & (pl.col(column) >= big(at_least(amount * times, unit_of(bucket, scale, policy))))
-        for name, amounts in thresholds(policy).items()
-        for bucket, amount in amounts.amounts.items()
-    )
-
-
-def large_transactions(accepted: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """The detector's warnings (severity as a rank), with the `day` they are about.
+def large_transactions(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The detector's warnings (severity as a rank), and (warning_id, subject, day) of those above routine filing.
 
     Args:
-        accepted: the frame that gives the scale of amounts.
-        transactions: the same, `classified`.
+        events: `classified`.
     """
-    rule, scale = policy.detectors.large_transaction, scale_of(accepted)
+    scale = scale_of(events)
     sums = (
-        transactions.filter(~pl.col("exempt"))
-        .group_by("customer_id", "class", "direction", "bucket", "day")
+        events.filter(~pl.col("exempt") & pl.col("reported"))
+        .group_by("customer_id", "class", "direction", "bucket", "day", "threshold", "strict")
         .agg(pl.col("value").sum(), pl.col("event_time").max())
-        .filter(reaches("value", Decimal(1), scale, policy))
+        .filter(reaches(Decimal(1)))
     )
-    steps = [reaches("value", figure.value, scale, policy) for figure in (rule.medium_from, rule.high_from)]
-    frame = with_window_end(sums, policy).with_columns(
-        pl.sum_horizontal(step.cast(pl.Int8) for step in steps).alias("rank"),
-        pl.format("customer:{}", "customer_id").alias("subject"),
-        pl.concat_str("class", "direction", "bucket", pl.col("day").dt.to_string("%Y-%m-%d"), separator="|").alias(
-            "anchor"
-        ),
-        pl.Series("observed", _texts(zip(sums["bucket"], sums["value"], strict=True), scale, policy), dtype=pl.String),
-    )
-    return as_warnings(frame, "large_transaction", rule).with_columns(frame["day"])
+
+    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        rule = policy.detectors.large_transaction
+        if rule.mode == "off":
+            return no_warnings().with_columns(pl.lit(None, dtype=pl.Date).alias("day"))
+        steps = [_times(figure.value) for figure in (rule.medium_from, rule.high_from)]
+        texts = _texts(zip(rows["bucket"], rows["value"], strict=True), scale, policy, rate_places(policies))
+        frame = with_window_end(rows, policy).with_columns(
+            pl.sum_horizontal(step.cast(pl.Int8) for step in steps).alias("rank"),
+            pl.format("customer:{}", "customer_id").alias("subject"),
+            pl.concat_str("class", "direction", "bucket", pl.col("day").dt.to_string("%Y-%m-%d"), separator="|").alias(
+                "anchor"
+            ),
+            pl.Series("observed", texts, dtype=pl.String),
+        )
+        return as_warnings(frame, "large_transaction", rule).with_columns(frame["day"])
+
+    found = by_span(sums, policies, judge)
+    # A single large transaction of low severity is routine filing: it corroborates nothing.
+    return found.drop("day"), found.filter(pl.col("rank") > 0).select("warning_id", "subject", "day")
 
 
-def _texts(sums: Iterable[tuple[str, int]], scale: int, policy: Policy) -> list[str]:
+def _times(times: Decimal) -> pl.Expr:
+    """So many times the threshold, whatever its operator: severities are reached at the figure."""
+    ratio = Fraction(times)
+    return pl.col("value") * big(ratio.denominator) >= pl.col("threshold") * big(ratio.numerator)
+
+
+def _texts(sums: Iterable[tuple[str, int]], scale: int, policy: Policy, places: int) -> list[str]:
     """Sums as plain decimals: exact where the quotient ends within the amounts' own places, else 28 digits."""
-    places = scaled_rates(policy)[1]
     foreign = policy.money.foreign
-    rate = policy.rates.get(foreign)
+    rate = policy.rates[foreign]
     wide, narrow = Context(prec=60), Context(prec=28)
     step = Decimal(1).scaleb(-scale)
     texts = []
     for bucket, value in sums:
-        if rate is None or bucket != foreign:
+        if bucket != foreign:
             texts.append(format(Decimal(value).scaleb(-scale, wide), "f"))
             continue
         quotient = wide.divide(Decimal(value).scaleb(-scale - places, wide), rate)

@@ -42,14 +42,19 @@ def measure_due(policy: Policy, code: str, severity: Severity, start: datetime) 
     """When a measure asked for at `start` is due.
 
     Returns:
-        where the policy gives the measure its own working days: closing time of the last of them, counted from the
-        day of `start`; else what the severity gives a task. In UTC.
+        where the policy gives the measure its own days: closing time of the last of them, counted from the day of
+        `start` (calendar days run on over days off, as the law that gives them does); else what the severity gives
+        a task. In UTC.
     """
     measure = policy.response.measures.get(code)
     if measure is None or measure.due is None:
         return _after(policy, start, working_hours(policy.response.deadlines[severity].complete))
     calendar = policy.bank_calendar
-    day = calendar.add_working_days(calendar.day_of(start), measure.due.whole)
+    day = calendar.day_of(start)
+    if measure.due.unit == "calendar days":
+        day += timedelta(days=measure.due.whole)
+    else:
+        day = calendar.add_working_days(day, measure.due.whole)
     return datetime.combine(day, calendar.config.closes, calendar.zone).astimezone(UTC)
 
 

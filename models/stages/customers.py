@@ -4,6 +4,7 @@ Each event is taken once, checked against the customer's own watermark, shown to
 it, and what they find goes out as warnings and as the departments' copies.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -91,27 +92,30 @@ class CustomersStage:
     def _judge(self, state: CustomerState, record: Record, policy: Policy, *, late: bool) -> Iterator[Emit]:
         event = record.event
         for detector in self._detectors[type(event)]:
+            findings = detector.step(getattr(state.detectors, detector.id), event, policy, self._policies)
             if detector.rule(policy).mode == "off":
+                # Only its findings are left out: the day it is switched on it must know what was before.
+                deque(findings, maxlen=0)
                 continue
-            for finding in detector.step(getattr(state.detectors, detector.id), event, policy):
-                for episode in self._observe(state, detector, finding, policy):
+            for finding in findings:
+                for episode in self._observe(state, detector, finding):
                     rule = getattr(policy.detectors, episode.detector)
                     warning = tell(episode, rule, policy, event_time=event.event_time, now=record.now, late=late)
                     if warning is not None:
                         yield from warning_emits(warning)
 
-    def _observe(self, state: CustomerState, detector: Detector, finding: Finding, policy: Policy) -> Iterable[Episode]:
+    def _observe(self, state: CustomerState, detector: Detector, finding: Finding) -> Iterable[Episode]:
         name = warning_id(detector.id, detector.version, finding.subject, finding.anchor)
         episode = observe(state.episodes.get(name), detector.id, detector.version, finding)
         state.episodes[name] = episode
-        corroborated = corroborate(state.episodes.values(), episode, policy)
+        corroborated = corroborate(state.episodes.values(), episode, self._policies)
         return [episode, *(one for one in corroborated if one is not episode)]
 
     def _expire(self, state: CustomerState, topic: str, policy: Policy) -> None:
         before = state.newest[topic] - policy.lateness
         state.seen[topic] = {name: time for name, time in state.seen[topic].items() if time >= before}
         for detector in self._detectors[Transaction if topic == "transactions" else PostReport]:
-            detector.expire(getattr(state.detectors, detector.id), before, policy)
+            detector.expire(getattr(state.detectors, detector.id), before, self._policies)
         oldest = max(state.newest.values()) - timedelta(days=policy.episodes.remember.whole)
         state.episodes = {name: one for name, one in state.episodes.items() if one.finding.window.end >= oldest}
 

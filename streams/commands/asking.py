@@ -8,12 +8,15 @@ import typer
 from rich.table import Table
 
 from connectors.address import with_broker
-from connectors.policy_file import load_policy
+from connectors.errors import LiandongError
+from connectors.policy_file import load_policies
 from connectors.sources.mapping import load_mapping
 from connectors.sources.reader import read
 from connectors.sources.report import concentration_report
 from streams.backtest import Engine, run_backtest
 from streams.commands.output import Format, command, out, print_json, print_rejected, progress, read_settings
+from streams.commands.price import print_price
+from streams.pricing import read_labels, run_pricing
 from streams.verify import Comparison, compare
 
 MOST_REJECTED = 20  # rows shown; replay shows all
@@ -29,13 +32,28 @@ def backtest(
     mapping: MappingOption,
     engine: Annotated[Engine, typer.Option(help="The streaming rules, or the independent oracle.")] = Engine.STREAM,
     policy: PolicyOption = None,
+    against: Annotated[
+        Path | None, typer.Option(help="A second policy: say what changing to it would bring and cost.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="With --against: CSV of known cases, for precision and recall.")
+    ] = None,
+    label_id: Annotated[str, typer.Option(help="Its column with the customer's id.")] = "customer_id",
+    label: Annotated[str, typer.Option(help="Its column that is 1 or true for a case.")] = "label",
     output: Annotated[Path | None, typer.Option("--out", help="Write the warnings there as JSON lines.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Judge a file's history without any broker, by the stream's rules or by the oracle's."""
     settings = read_settings()
-    used = load_policy(policy or settings.policy_path())
+    used = load_policies(policy or settings.policy_path())
     plan = load_mapping(mapping)
+    if against is not None:
+        known = read_labels(labels, label_id, label) if labels else frozenset()
+        cost = run_pricing(read(file, plan), used, load_policies(against), known, progress())
+        print_json(cost) if format is Format.JSON else print_price(cost)
+        return
+    if labels is not None:
+        raise LiandongError("--labels is for comparing two policies", "give the second one with --against")
     result = run_backtest(read(file, plan), used, engine, progress())
     if output is not None:
         with output.open("wb") as sink:
@@ -46,7 +64,7 @@ def backtest(
         return
     out.print(f"{result.rows:,} rows: {result.accepted:,} accepted, {result.rejected:,} rejected")
     print_rejected(result.mapped, most=MOST_REJECTED)
-    table = Table(title=f"Warnings by the {engine.value} under {used.version}")
+    table = Table(title=f"Warnings by the {engine.value} under {used.latest.version}")
     table.add_column("detector")
     table.add_column("warnings", justify="right")
     for name, count in result.warnings.items():
@@ -98,7 +116,7 @@ def verify(
 ) -> None:
     """Compare the warnings on the topics with what the oracle finds in the input topics; exit 0 when they agree."""
     settings = with_broker(read_settings())
-    used = load_policy(policy or settings.policy_path())
+    used = load_policies(policy or settings.policy_path())
     result = compare(settings, used)
     if format is Format.JSON:
         print_json(result)

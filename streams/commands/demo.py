@@ -23,7 +23,7 @@ from connectors.sources.simulator.day import scripted_day
 from connectors.sources.simulator.outcome import differences
 from connectors.sources.simulator.script import Script, Step
 from connectors.writer import EventWriter, Pace
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from streams.commands.feeding import SpeedOption, read_speed
 from streams.commands.output import command, notes, out, progress, read_settings
 from streams.playground import Playground, free_port
@@ -74,7 +74,7 @@ def _play_once(playground: Playground, policy: Policy, port: int, language: Lang
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
         series = sum(line.startswith(b"liandong_") for line in page)
     render_account(out, script.steps, warnings, cases, dead_letters, portfolio, policy=policy, lang=language)
-    comparison = compare(settings, policy)
+    comparison = compare(settings, PolicyHistory(policy))
     agreed = sum(both for both, _, _ in comparison.by_detector.values())
     out.print()
     if comparison.agrees:

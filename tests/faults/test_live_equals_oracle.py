@@ -13,7 +13,7 @@ from connectors.settings import Settings
 from connectors.sources import load_mapping, read, to_events
 from connectors.sources.simulator import simulate, topic_of
 from connectors.writer import EventWriter
-from models.policy import Policy, parse_policy
+from models.policy import Policy, PolicyHistory, parse_policy
 from streams.playground import Playground
 from streams.verify import compare
 from tests.conftest import broker_of
@@ -46,7 +46,7 @@ def run_and_kill(
             playground.workers.remove(first)
             playground.start_worker()
             workers.settle(settings.idle_seconds, timeout=240)
-        result = compare(settings, policy)
+        result = compare(settings, PolicyHistory(policy))
     assert result.agrees, (result.missing[:5], result.extra[:5])
     assert not result.other_severity
     assert sum(both for both, _, _ in result.by_detector.values()) > 10

@@ -72,7 +72,7 @@ def oracle_of(policy: Policy, records: Sequence[tuple[str, Any]]) -> dict[str, t
         topic: oracle.from_events([event for one, event in records if one == topic])
         for topic in {topic for topic, _ in records}
     }
-    rows = oracle.warnings(**frames, policy=policy).iter_rows(named=True)
+    rows = oracle.warnings(**frames, policies=PolicyHistory(policy)).iter_rows(named=True)
     return {row["warning_id"]: (row["severity"], tuple(row["departments"])) for row in rows}
 
 
@@ -98,7 +98,7 @@ def test_customers_in_order_with_restarts(
     assert shown(pipeline.warnings) == oracle_of(policy, records)
     refused = {(one.event_id, one.reason) for one in pipeline.refusals}
     frames = {topic: oracle.from_events([one for t, one in records if t == topic]) for topic, _ in records}
-    expected = oracle.refusals(**frames, policy=policy)
+    expected = oracle.refusals(**frames, policies=PolicyHistory(policy))
     assert refused == set(expected.iter_rows())
 
 

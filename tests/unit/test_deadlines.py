@@ -10,6 +10,7 @@ from models.response.case import Case
 from models.response.deadlines import late_tasks, measure_due, next_due, settle, task_dues
 from models.response.joining import open_case
 from models.response.moves import act
+from tests.data import ROOT
 from tests.response import DAY, HOUR, MONDAY, POLICY, TEXT, action, warning
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -20,8 +21,14 @@ def sh(month: int, day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2026, month, day, hour, minute, tzinfo=SHANGHAI)
 
 
+def ny(month: int, day: int, hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=ZoneInfo("America/New_York"))
+
+
 def elsewhere(country: str, zone: str) -> Policy:
-    return parse_policy(TEXT.replace('country = "CN"', f'country = "{country}"').replace("Asia/Shanghai", zone))
+    midnight = datetime(2026, 1, 1, tzinfo=ZoneInfo(zone)).isoformat()
+    text = TEXT.replace('country = "CN"', f'country = "{country}"').replace("Asia/Shanghai", zone)
+    return parse_policy(text.replace("2026-01-01T00:00:00+08:00", midnight))
 
 
 def opened(at: datetime = MONDAY, **fields: object) -> Case:
@@ -99,9 +106,26 @@ def test_a_measure_with_working_days_of_its_own(start: datetime, due: datetime) 
     assert measure_due(POLICY, "file_large_transaction_report", "low", start) == due
 
 
+@pytest.mark.parametrize(
+    ("start", "due"),
+    [
+        (ny(3, 2, 10), ny(3, 17, 17)),  # over the change of the clock
+        (ny(3, 2, 23, 59), ny(3, 17, 17)),  # the day counts, not the hour
+        (ny(6, 19, 12), ny(7, 4, 17)),  # from a holiday to another: the law waits for no bank
+    ],
+)
+def test_a_measure_with_calendar_days_of_its_own(start: datetime, due: datetime) -> None:
+    policy = parse_policy((ROOT / "deploy" / "policy" / "us.toml").read_bytes())
+    measured = measure_due(policy, "file_large_transaction_report", "low", start)
+    assert measured == due.astimezone(UTC)
+    assert measured.tzinfo is UTC
+
+
 def test_a_policy_that_comes_later_moves_nothing() -> None:
     stricter = parse_policy(
-        TEXT.replace('version = "cn-2026.1"', 'version = "cn-2026.2"').replace("value = 24,", "value = 1,")
+        TEXT.replace('version = "cn-2026.1"', 'version = "cn-2026.2"').replace(
+            "complete = { value = 24,", "complete = { value = 20,"
+        )
     )
     case = opened()
     after = act(case, action("assign", MONDAY + HOUR), stricter, MONDAY + HOUR)

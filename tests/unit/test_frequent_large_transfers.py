@@ -1,11 +1,14 @@
 """frequent_large_transfers: both rules, their edges in the calendar, and suspicious counterparties."""
 
+from datetime import date
+
 from msgspec.structs import replace
 
 from models.events import Counterparty
 from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import RiskWarning
+from models.watch_list import WatchEntry
 from tests.make import transaction
 
 LARGE = "400000"  # 80 % of a person's domestic threshold
@@ -94,10 +97,11 @@ def test_a_high_risk_country_raises_one_step(policies: PolicyHistory) -> None:
 
 
 def test_the_watch_list_raises_two_steps(policy: Policy) -> None:
-    rule = replace(policy.detectors.frequent_large_transfers, watch_list=("X9",))
-    listed = replace(policy, detectors=replace(policy.detectors, frequent_large_transfers=rule))
+    entry = WatchEntry(entry_id="W1", kind="account", value="X9", source="own list", valid_from=date(2026, 3, 2))
     other = Counterparty(account_id="X9")
-    assert suspicious(PolicyHistory(listed), counterparty=other) == ["critical", "watch_list"]
+    assert suspicious(PolicyHistory(policy, watch_list=[entry]), counterparty=other) == ["critical", "watch_list"]
+    later = replace(entry, valid_from=date(2026, 3, 3))
+    assert suspicious(PolicyHistory(policy, watch_list=[later]), counterparty=other) == ["medium"]
 
 
 def test_many_payees(policies: PolicyHistory) -> None:

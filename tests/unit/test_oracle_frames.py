@@ -11,7 +11,7 @@ from msgspec import Struct
 from models import oracle
 from models.events import CapitalPosition, Controls, Counterparty, LoanEvent, PostReport, Reporter, Transaction
 from models.oracle.frames import SCHEMAS, WARNINGS, canonical
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from tests.make import loan, report, transaction
 
 NESTED: dict[str, Any] = {"counterparty": Counterparty, "controls": Controls, "reporter": Reporter}
@@ -69,15 +69,15 @@ def test_events_of_one_type_are_needed() -> None:
 
 def test_no_events_give_no_warnings_in_the_same_columns(policy: Policy) -> None:
     for frames in ({}, {"transactions": oracle.from_events([]), "loans": pl.DataFrame()}):
-        found = oracle.warnings(**frames, policy=policy)
+        found = oracle.warnings(**frames, policies=PolicyHistory(policy))
         assert (found.height, dict(found.schema)) == (0, WARNINGS)
-        assert oracle.refusals(**frames, policy=policy).shape == (0, 2)
+        assert oracle.refusals(**frames, policies=PolicyHistory(policy)).shape == (0, 2)
 
 
 def test_reports_and_loans_from_the_future_are_refused_too(policy: Policy) -> None:
     arrival = [datetime(2026, 3, 2, 2, tzinfo=UTC)]
     reports = oracle.from_events([report("r1", "2026-03-02 10:05:00.001")], ingest_times=arrival)
     loans = oracle.from_events([loan("l1", "2026-03-02 10:05:00.001", "1")], ingest_times=arrival)
-    found = oracle.refusals(reports=reports, loans=loans, policy=policy)
+    found = oracle.refusals(reports=reports, loans=loans, policies=PolicyHistory(policy))
     assert found.rows() == [("r1", "in_the_future"), ("l1", "in_the_future")]
-    assert oracle.warnings(reports=reports, policy=policy).height == 0
+    assert oracle.warnings(reports=reports, policies=PolicyHistory(policy)).height == 0

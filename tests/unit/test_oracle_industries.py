@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from models import oracle
 from models.events import CapitalPosition, LoanEvent
 from models.oracle.industry_concentration import member
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from models.risk_warning import warning_id
 from tests.make import at, loan
 
@@ -29,7 +29,7 @@ TWENTY = ["50000"] * 20  # a million in twenty loans: just large enough to be ju
 
 def judge(policy: Policy, events: Sequence[LoanEvent], capital: Sequence[CapitalPosition] = ()) -> pl.DataFrame:
     frames = {"loans": oracle.from_events(events), "capital": oracle.from_events(capital)}
-    return oracle.warnings(**frames, policy=policy)
+    return oracle.warnings(**frames, policies=PolicyHistory(policy))
 
 
 def found(
@@ -40,7 +40,7 @@ def found(
 
 
 def refused(policy: Policy, events: Sequence[LoanEvent]) -> list[tuple[str, str]]:
-    return oracle.refusals(loans=oracle.from_events(events), policy=policy).rows()
+    return oracle.refusals(loans=oracle.from_events(events), policies=PolicyHistory(policy)).rows()
 
 
 def with_rule(policy: Policy, **fields: Any) -> Policy:
@@ -236,7 +236,7 @@ def test_capital_in_another_currency_is_converted_and_an_unrated_one_refused(pol
     unrated = capital("2026-03-01", "100000", currency="AUD")
     assert found(policy, events, [unrated]) == []
     frame = oracle.from_events([unrated])
-    assert oracle.refusals(capital=frame, policy=policy).rows() == [("BANK1@2026-03-01", "no_rate")]
+    assert oracle.refusals(capital=frame, policies=PolicyHistory(policy)).rows() == [("BANK1@2026-03-01", "no_rate")]
 
 
 def test_an_event_is_judged_by_the_capital_of_its_own_day(policy: Policy) -> None:

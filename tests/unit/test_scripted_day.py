@@ -175,10 +175,10 @@ def test_what_is_refused_names_the_field(outcome: Outcome) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"a_day": "5", "large_from": "0.90"},
+        {"a_day": "2", "large_from": "0.90"},
         {"observation": "0.12"},
         {"minimum_loans": "60", "minimum_book": "900000000"},
-        {"new_payee_after": "90", "many_payees": "4"},
+        {"new_after": "90", "consecutive_days": "4"},
         {"medium_from": "2", "high_from": "3"},
     ],
 )

@@ -21,6 +21,7 @@ def test_every_topic_of_the_contract_is_there() -> None:
         "cases",
         "portfolio",
         "dead-letters",
+        "redrives",
     ]
 
 
@@ -39,7 +40,7 @@ def test_inputs_are_stamped_by_the_broker_and_made_of_events() -> None:
 
 
 def test_only_what_is_current_state_is_compacted() -> None:
-    assert [spec.name for spec in TOPICS.values() if spec.compacted] == ["cases", "portfolio"]
+    assert [spec.name for spec in TOPICS.values() if spec.compacted] == ["cases", "portfolio", "redrives"]
 
 
 def test_the_dead_letter_of_the_largest_record_fits() -> None:

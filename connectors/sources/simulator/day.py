@@ -140,7 +140,7 @@ class _Day:
 
     def ordinary_history(self, history: list[date]) -> None:
         """Shopping, suppliers and wages; the one early booking makes the suspect a customer of long standing."""
-        known = timedelta(days=self.policy.detectors.frequent_large_transfers.new_payee_after.whole)
+        known = timedelta(days=self.policy.counterparties.new_after.whole)
         long_ago = self.policy.bank_calendar.previous_working_day(self.day - known)
         self.purchase(long_ago, 200, SUSPECT)
         for number, day in enumerate(history):
@@ -226,8 +226,8 @@ class _Day:
 
     def transfers(self) -> list[str]:
         """Large transfers of one person to strangers in a high-risk country; gives their ids."""
-        rule = self.policy.detectors.frequent_large_transfers
-        countries = [one for one in rule.high_risk_countries if one != self.policy.calendar.country]
+        risky = self.policy.counterparties.high_risk_countries
+        countries = [one for one in risky if one != self.policy.calendar.country]
         country = countries[-1] if countries else "MM"
         ids: list[str] = []
         for number, amount in enumerate(self.burst()):
@@ -344,6 +344,17 @@ class _Day:
                     # One step for the suspicious payees, one for the teller who says the same.
                     ExpectedWarning(
                         subject, "frequent_large_transfers", raised(frequent.severity, 2), frequent.departments
+                    ),
+                    # Each transfer stays just below the threshold, and the payees' country is of high risk; the
+                    # teller's report raises both by a step.
+                    ExpectedWarning(
+                        subject, "structuring", raised(rules.structuring.severity), rules.structuring.departments
+                    ),
+                    ExpectedWarning(
+                        subject,
+                        "suspicious_counterparty",
+                        raised(rules.suspicious_counterparty.severity),
+                        rules.suspicious_counterparty.departments,
                     ),
                     ExpectedWarning(subject, "teller_report", raised(report.severity), report.departments),
                     ExpectedWarning(

@@ -107,7 +107,9 @@ class Planter:
         """As `same_day`, to many payees in a country that the policy calls high-risk, if it names any."""
         for day in self._stretch(1):
             person, plan = self._person(name)
-            risky = [one for one in self._frequent.high_risk_countries if one != self._policy.calendar.country]
+            risky = [
+                one for one in self._policy.counterparties.high_risk_countries if one != self._policy.calendar.country
+            ]
             count = max(self._frequent.a_day.whole, self._frequent.many_payees.whole)
             self._burst(day, person, count, plan, self._dice.pick(risky) if risky else None)
 

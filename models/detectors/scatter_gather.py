@@ -1,0 +1,199 @@
+"""Scatter and gather: money of many new payers passed on to few payees in a short time, or the reverse.
+
+Everything a window is judged by either only grows (counterparties, sums) or is over before the window begins (whom the
+customer knew, how many were usual), so a late event never takes a finding back. That is why "few" is not a most: it
+says that the few largest counterparties of the other side moved enough by themselves.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct, field
+
+from models.detectors.amounts import counts
+from models.detectors.counterparties import Dealings
+from models.events import Transaction
+from models.policy import Amounts, Policy, PolicyHistory
+from models.policy import ScatterGather as Rule
+from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window
+
+Shape = Literal["gather", "scatter"]
+# The side on which there are many, the side on which there are few.
+SIDES: dict[Shape, tuple[str, str]] = {"gather": ("in", "out"), "scatter": ("out", "in")}
+EPOCH = date(1970, 1, 1)
+
+
+class Flow(Struct):
+    """What moved on one day between the customer and one counterparty, in one direction; with its first event."""
+
+    day: date
+    payee: str
+    time: datetime
+    event_id: str
+    total: Decimal = Decimal(0)  # in the policy's base currency
+    count: int = 0
+
+
+class ScatterGatherState(Struct):
+    """Bounded by time: flows over two windows and the lateness, dealings and numbers over the look-back more.
+
+    Args:
+        flows: by direction, then by `day|payee`; the payee is empty where nothing is known of it.
+        numbers: named counterparties by direction and day.
+        dealings: on which days the customer dealt with whom.
+    """
+
+    flows: dict[str, dict[str, Flow]] = field(default_factory=lambda: {"in": {}, "out": {}})
+    numbers: dict[str, dict[date, int]] = field(default_factory=lambda: {"in": {}, "out": {}})
+    dealings: Dealings = field(default_factory=Dealings)
+
+
+class ScatterGather:
+    """Judges the `within` days that end with each active day; an episode is a shape and a fixed block of days."""
+
+    id = "scatter_gather"
+    version = 1
+    consumes = Transaction
+    state_type = ScatterGatherState
+
+    def rule(self, policy: Policy) -> Rule:
+        return policy.detectors.scatter_gather
+
+    def step(
+        self, state: ScatterGatherState, event: Transaction, policy: Policy, policies: PolicyHistory
+    ) -> Iterator[Finding]:
+        if event.origin != "customer":
+            return
+        day = policy.bank_calendar.day_of(event.event_time)
+        payee = (event.counterparty.identity if event.counterparty else None) or ""
+        state.dealings.note(payee, day)
+        if not counts(event, policy.detectors.large_transaction):
+            return
+        self._note(state, event, day, payee, policy)
+        longest = timedelta(days=policies.longest(lambda one: one.detectors.scatter_gather.within.whole))
+        closings = {one.day for flows in state.flows.values() for one in flows.values() if one.day > day}
+        for closing in [day, *sorted(one for one in closings if one < day + longest)]:
+            effective = policies.on(closing)
+            if day <= closing - timedelta(days=effective.detectors.scatter_gather.within.whole):
+                continue
+            for shape in SIDES:
+                finding = self._judge(state, shape, closing, event, effective)
+                if finding is not None:
+                    yield finding
+
+    def expire(self, state: ScatterGatherState, before: datetime, policies: PolicyHistory) -> None:
+        within = timedelta(days=policies.longest(lambda one: one.detectors.scatter_gather.within.whole))
+        back = timedelta(days=policies.longest(lambda one: one.counterparties.new_after.whole))
+        oldest = policies.latest.bank_calendar.day_of(before) - within
+        for side in ("in", "out"):
+            flows, numbers = state.flows[side], state.numbers[side]
+            state.flows[side] = {name: flow for name, flow in flows.items() if flow.day > oldest}
+            state.numbers[side] = {day: number for day, number in numbers.items() if day > oldest - back}
+        state.dealings.forget(oldest - back)
+
+    @staticmethod
+    def _note(state: ScatterGatherState, event: Transaction, day: date, payee: str, policy: Policy) -> None:
+        name, flows = f"{day}|{payee}", state.flows[event.direction]
+        flow = flows.get(name)
+        if flow is None:
+            flow = flows[name] = Flow(day, payee, event.event_time, event.event_id)
+            if payee:
+                numbers = state.numbers[event.direction]
+                numbers[day] = numbers.get(day, 0) + 1
+        flow.time, flow.event_id = min((flow.time, flow.event_id), (event.event_time, event.event_id))
+        flow.total += event.amount * policy.rates[event.currency]
+        flow.count += 1
+
+    def _judge(
+        self, state: ScatterGatherState, shape: Shape, closing: date, event: Transaction, policy: Policy
+    ) -> Finding | None:
+        rule, (many, few) = policy.detectors.scatter_gather, SIDES[shape]
+        begin = closing - timedelta(days=rule.within.whole)  # the last day before the window
+        back = policy.counterparties.new_after.whole
+        first = begin - timedelta(days=back)
+        numbers = state.numbers[many]
+        usual = sum(number for day, number in numbers.items() if first < day <= begin)
+        needed = rule.many_payers.whole if shape == "gather" else rule.many_payees.whole
+
+        def enough(count: int) -> bool:
+            return count >= needed and count * back >= rule.times_usual.value * usual * rule.within.whole
+
+        # Cheap and never too low: spares busy customers the walk through their counterparties.
+        if not enough(sum(number for day, number in numbers.items() if begin < day <= closing)):
+            return None
+        inside = {
+            side: [flow for flow in state.flows[side].values() if begin < flow.day <= closing] for side in (many, few)
+        }
+        new = [flow for flow in inside[many] if flow.payee and not _known(state.dealings, flow.payee, first, begin)]
+        payees = {flow.payee for flow in new}
+        if not inside[few] or not enough(len(payees)):
+            return None
+        wide = sum((flow.total for flow in new), Decimal(0))
+        narrow = _largest(inside[few], rule.few.whole)
+        came, went = (wide, narrow) if shape == "gather" else (narrow, wide)
+        if rule.passed_on is not None:
+            least_in, least_out = _least(rule.passed_on, policy)
+            if not (rule.passed_on.reached(came, least_in) and rule.passed_on.reached(went, least_out)):
+                return None
+        evidence = sorted([*new, *inside[few]], key=lambda flow: (flow.time, flow.event_id))
+        calendar = policy.bank_calendar
+        return Finding(
+            subject=f"customer:{event.customer_id}",
+            anchor=f"{shape}|{(closing - EPOCH).days // rule.within.whole}",
+            severity=rule.severity,
+            departments=rule.departments,
+            reasons=tuple(_reasons(shape, len(payees), needed, came, went, policy)),
+            event_ids=tuple(flow.event_id for flow in evidence[:MAX_EVIDENCE]),
+            event_count=sum(flow.count for flow in evidence),
+            window=Window(calendar.day_window(begin + timedelta(days=1))[0], calendar.day_window(closing)[1]),
+            measures=rule.measures,
+            event_time=event.event_time,
+        )
+
+
+def _known(dealings: Dealings, payee: str, first: date, begin: date) -> bool:
+    """Whether the two dealt with each other in the look-back before the window."""
+    return any(first < day <= begin for day in dealings.days.get(payee, ()))
+
+
+def _largest(flows: list[Flow], few: int) -> Decimal:
+    """What the largest counterparties moved; all that are not known count as one."""
+    sums: dict[str, Decimal] = {}
+    for flow in flows:
+        sums[flow.payee] = sums.get(flow.payee, Decimal(0)) + flow.total
+    return sum(sorted(sums.values(), reverse=True)[:few], Decimal(0))
+
+
+def _least(passed_on: Amounts, policy: Policy) -> tuple[Decimal, Decimal]:
+    """What must come in, and what must go out: in base money, since a window may hold several currencies."""
+    amount = passed_on.amounts[policy.money.base]
+    return amount, policy.detectors.scatter_gather.share.value * amount
+
+
+def _reasons(shape: Shape, count: int, needed: int, came: Decimal, went: Decimal, policy: Policy) -> Iterator[Reason]:
+    rule, base = policy.detectors.scatter_gather, policy.money.base
+    days, back = rule.within.whole, policy.counterparties.new_after.whole
+    side_zh, side_en = ("付款方", "payers") if shape == "gather" else ("收款方", "payees")
+    yield Reason(
+        code=shape,
+        observed=str(count),
+        threshold=str(needed),
+        unit="new counterparties",
+        text_zh=f"{days}天内有{count}个此前{back}天无往来的{side_zh}，达到{needed}个。",
+        text_en=f"{count} {side_en} inside {days} days with whom there was no dealing in the {back} days before; "
+        f"{needed} or more are many.",
+    )
+    if rule.passed_on is None:
+        return
+    least, share = _least(rule.passed_on, policy)[1], went / came
+    yield Reason(
+        code="passed_on",
+        observed=f"{went:f}",
+        threshold=f"{least:f}",
+        unit=base,
+        text_zh=f"转入{came:f} {base}，转出{went:f} {base}（{share:.0%}），其中少的一方只计最大的{rule.few.whole}个。",
+        text_en=f"{came:f} {base} came in and {went:f} {base} went out ({share:.0%}), of the narrow side counting the "
+        f"{rule.few.whole} largest.",
+    )

@@ -1,0 +1,101 @@
+"""suspicious_counterparty a second time: whom a customer dealt with on a day, by list, country, number and novelty."""
+
+from datetime import UTC, timedelta
+
+import polars as pl
+
+from models.events import Counterparty
+from models.oracle.classified import against
+from models.oracle.frames import by_span
+from models.oracle.missing_control import CUSTOMER_DAY, day_warnings, largest, reached, with_days
+from models.policy import Policy, PolicyHistory
+from models.risk_warning import SEVERITIES, severity_rank
+
+DETECTOR = "suspicious_counterparty"
+PARTY = ("account_id", "name", "bank", "country")
+PARTY_COLUMNS = tuple(f"counterparty.{part}" for part in PARTY)
+
+
+def suspicious_counterparty(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The detector's warnings (severity as a rank), and (warning_id, subject, day) of each.
+
+    Args:
+        events: `classified`.
+    """
+    measured = against(events, lambda one: one.detectors.suspicious_counterparty.country_from, policies, "country")
+    measured = against(measured, lambda one: one.detectors.suspicious_counterparty.payee_from, policies, "payee")
+
+    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        return pl.concat([_listed(rows, policy), _countries(rows, policy), _payees(rows, events, policy, policies)])
+
+    return with_days(by_span(measured, policies, judge))
+
+
+def _listed(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """Days with anyone on the list; observed is how many transactions were with the entry that is named first."""
+    parties = rows.select(PARTY_COLUMNS).unique()
+    entries = []
+    for fields in parties.iter_rows():
+        entry = policy.watch_list.match(Counterparty(**dict(zip(PARTY, fields, strict=True))))
+        entries.append(None if entry is None else entry.entry_id)
+    parties = parties.with_columns(pl.Series("entry", entries, dtype=pl.String)).drop_nulls("entry")
+    hits = rows.join(parties, on=PARTY_COLUMNS, nulls_equal=True)
+    days = hits.group_by(CUSTOMER_DAY).agg(
+        pl.col("event_time").max(), (pl.col("entry") == pl.col("entry").min()).sum().cast(pl.String).alias("observed")
+    )
+    rank = pl.lit(severity_rank(policy.detectors.suspicious_counterparty.listed_severity))
+    return day_warnings(days.with_columns(rank.alias("rank")), "listed", DETECTOR, policy)
+
+
+def _countries(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    risky = pl.col("counterparty.country").is_in(list(policy.counterparties.high_risk_countries)).fill_null(False)
+    hits = rows.filter(risky & reached("country"))
+    days = hits.group_by(CUSTOMER_DAY).agg(pl.col("event_time").max())
+    days = days.join(largest(hits, "country", policy), on=CUSTOMER_DAY)
+    rank = pl.lit(severity_rank(policy.detectors.suspicious_counterparty.severity))
+    return day_warnings(days.with_columns(rank.alias("rank")), "country", DETECTOR, policy)
+
+
+def _payees(rows: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: PolicyHistory) -> pl.DataFrame:
+    rule = policy.detectors.suspicious_counterparty
+    paid = rows.filter(
+        (pl.col("direction") == "out")
+        & (pl.col("method") == "transfer")
+        & pl.col("identity").is_not_null()
+        & reached("payee")
+    )
+    pairs = _with_novelty(paid.select(*CUSTOMER_DAY, "identity").unique(), events, policy, policies)
+    numbers = pairs.group_by(CUSTOMER_DAY).agg(pl.len().alias("payees"), pl.col("new").sum().alias("fresh"))
+    many, new = pl.col("payees") >= rule.many_payees.whole, pl.col("fresh") >= rule.new_payees.whole
+    days = paid.group_by(CUSTOMER_DAY).agg(pl.col("event_time").max()).join(numbers, on=CUSTOMER_DAY)
+    rank = (pl.lit(severity_rank(rule.severity)) + (many & new).cast(pl.Int64)).clip(upper_bound=len(SEVERITIES) - 1)
+    days = days.filter(many | new).with_columns(
+        rank.alias("rank"),
+        pl.when(many).then(pl.col("payees")).otherwise(pl.col("fresh")).cast(pl.String).alias("observed"),
+    )
+    return day_warnings(days, "payees", DETECTOR, policy)
+
+
+def _with_novelty(pairs: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: PolicyHistory) -> pl.DataFrame:
+    """(customer, day, payee) and whether the two, long acquainted with the bank, are strangers to each other."""
+    after = pl.duration(days=policy.counterparties.new_after.whole)
+    lateness = timedelta(days=policies.longest(lambda one: one.events.lateness.whole))
+    calendar = policy.bank_calendar
+    days = pairs["day"].unique().to_list()
+    # Later dealings may come behind the payment: what is said of it must not wait for them.
+    until = [calendar.day_of(calendar.day_window(one)[0].astimezone(UTC) - lateness) for one in days]
+    certain = pl.DataFrame({"day": days, "until": until}, schema={"day": pl.Date, "until": pl.Date})
+    known = events.group_by("customer_id").agg(pl.col("day").min().alias("since"))
+    dealings = events.select("customer_id", "identity", pl.col("day").alias("dealt")).drop_nulls("identity").unique()
+    met = (
+        pairs.join(certain, on="day")
+        .join(dealings, on=["customer_id", "identity"])
+        .filter((pl.col("dealt") >= pl.col("day") - after) & (pl.col("dealt") < pl.col("until")))
+        .select(*CUSTOMER_DAY, "identity", pl.lit(True).alias("met"))
+        .unique()
+    )
+    return (
+        pairs.join(known, on="customer_id")
+        .join(met, on=[*CUSTOMER_DAY, "identity"], how="left")
+        .with_columns((pl.col("met").is_null() & (pl.col("since") <= pl.col("day") - after)).alias("new"))
+    )

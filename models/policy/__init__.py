@@ -1,0 +1,56 @@
+"""Policy: every threshold, limit, route and deadline, with its unit and source, as immutable versions.
+
+A policy is a TOML text that a risk officer can read (`deploy/policy/`). `parse_policy` turns it into Structs
+and refuses unknown keys, gaps and contradictions, saying where. `PolicyHistory` knows which version, rates,
+watch list and mutes hold at an event time. No figure lives in code.
+"""
+
+from models.policy.figures import LEVELS, Amounts, Figure, Level, LevelFigures, Part, PolicyError
+from models.policy.history import PolicyHistory
+from models.policy.parse import parse_policy
+from models.policy.response import Deadlines, Measure, Response
+from models.policy.rules import (
+    DormantReactivation,
+    FrequentLargeTransfers,
+    IndustryConcentration,
+    LargeTransaction,
+    MissingControl,
+    Rule,
+    ScatterGather,
+    Structuring,
+    SuspiciousCounterparty,
+    TellerReport,
+)
+from models.policy.version import Counterparties, Detectors, Episodes, Events, Head, Money, Policy
+
+__all__ = [
+    "LEVELS",
+    "Amounts",
+    "Counterparties",
+    "Deadlines",
+    "Detectors",
+    "DormantReactivation",
+    "Episodes",
+    "Events",
+    "Figure",
+    "FrequentLargeTransfers",
+    "Head",
+    "IndustryConcentration",
+    "LargeTransaction",
+    "Level",
+    "LevelFigures",
+    "Measure",
+    "MissingControl",
+    "Money",
+    "Part",
+    "Policy",
+    "PolicyError",
+    "PolicyHistory",
+    "Response",
+    "Rule",
+    "ScatterGather",
+    "Structuring",
+    "SuspiciousCounterparty",
+    "TellerReport",
+    "parse_policy",
+]

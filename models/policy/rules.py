@@ -1,0 +1,98 @@
+"""The detectors' tables of a policy: one Struct a detector, its figures and whom it tells."""
+
+from typing import Literal
+
+from models.policy.figures import Amounts, Figure, Level, LevelFigures, Part
+from models.risk_warning import Department, Severity
+
+
+class Rule(Part, frozen=True, kw_only=True):
+    """What every detector's table has.
+
+    Args:
+        mode: `live`; `shadow`: recorded on `warnings`, never sent and no case; `off`.
+        departments: who must act, in order.
+        measures: what they should do (codes of `response.measures`).
+    """
+
+    mode: Literal["live", "shadow", "off"]
+    departments: tuple[Department, ...]
+    measures: tuple[str, ...]
+
+
+class LargeTransaction(Rule, frozen=True, kw_only=True):
+    """Thresholds by class: what is reported, or where nothing is (`reported = false`), what other rules call large."""
+
+    cash: Amounts
+    entity_transfer: Amounts
+    person_domestic: Amounts
+    person_cross_border: Amounts
+    exempt_purposes: tuple[str, ...]
+    medium_from: Figure  # times the threshold
+    high_from: Figure
+
+
+class FrequentLargeTransfers(Rule, frozen=True, kw_only=True):
+    large_from: Figure  # share of the reporting threshold from which a transfer is large
+    a_day: Figure
+    consecutive_days: Figure
+    within: Figure  # working days
+    severity: Severity
+    many_payees: Figure
+    new_payees: Figure
+
+
+class Structuring(Rule, frozen=True, kw_only=True):
+    near_from: Figure  # share of the reporting threshold from which an amount below it is near
+    at_least: Figure  # transactions
+    within: Figure  # working days
+    severity: Severity
+
+
+class ScatterGather(Rule, frozen=True, kw_only=True):
+    within: Figure  # days
+    many_payers: Figure  # new ones, for gather
+    many_payees: Figure  # new ones, for scatter
+    few: Figure  # counterparties on the other side whose money is counted
+    times_usual: Figure  # as many new ones as the customer usually has; 0: whatever is usual
+    passed_on: Amounts | None = None  # money that comes in; none: blind to amounts
+    share: Figure  # of passed_on that goes out again
+    severity: Severity
+
+
+class DormantReactivation(Rule, frozen=True, kw_only=True):
+    dormant_after: Figure  # days without customer activity
+    watch: Figure  # days after the awakening
+    flow_from: Figure  # times the reporting threshold
+    severity: Severity
+
+
+class MissingControl(Rule, frozen=True, kw_only=True):
+    identity_from: Amounts
+    approval_from: Amounts
+    channels: tuple[str, ...]  # where posts make these checks; empty: everywhere
+    severity: Severity
+
+
+class SuspiciousCounterparty(Rule, frozen=True, kw_only=True):
+    listed_severity: Severity
+    country_from: Amounts
+    payee_from: Amounts  # payments below it do not count for the two figures that follow
+    many_payees: Figure  # in one day
+    new_payees: Figure  # in one day
+    severity: Severity
+
+
+class TellerReport(Rule, frozen=True, kw_only=True):
+    severity: Severity
+    corroborated_within: Figure  # days between a report and a machine warning that raise each other
+
+
+class IndustryConcentration(Rule, frozen=True, kw_only=True):
+    scheme: Literal["gbt4754", "naics", "as_given"]
+    share: LevelFigures  # of the entity's book
+    net_capital: LevelFigures  # times net capital
+    release: Figure  # share below a level at which it is left again
+    minimum_book: Figure  # in money.base
+    minimum_loans: Figure
+    severities: dict[Level, Severity]
