@@ -142,6 +142,11 @@ def _score(name: str, flagged: frozenset[str], sample: Sample) -> Score:
     return Score(name, len(flagged), right, right / len(flagged), right / labelled, f1)
 
 
+def line(one: Score) -> str:
+    """A row of the table in Markdown."""
+    return f"| {one.name} | {one.flagged:,} | {one.right:,} | {one.precision:.3f} | {one.recall:.3f} | {one.f1:.3f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -150,9 +155,7 @@ def main() -> None:
     print("| | accounts | of them labelled | P | R | F1 |")
     print("|---|---:|---:|---:|---:|---:|")
     for one in scores(sample, warnings):
-        print(
-            f"| {one.name} | {one.flagged:,} | {one.right:,} | {one.precision:.3f} | {one.recall:.3f} | {one.f1:.3f} |"
-        )
+        print(line(one))
     gone = missed(sample, warnings)
     print(f"\n{sum(gone.values()):,} of {len(sample.labelled):,} labelled accounts have no warning:")
     for reason, number in gone.items():

@@ -4,9 +4,8 @@ import hashlib
 from functools import cache
 
 import polars as pl
-import pytest
 
-from benchmarks.amlsim_table import DEPLOY, Sample, found, load, missed, scores, shipped
+from benchmarks.amlsim_table import DEPLOY, Sample, found, line, load, missed, scores, shipped
 from connectors.sources import load_mapping, read, to_events
 from models.pipeline import LocalPipeline
 from tests.data import DATA, ROOT, needs_data
@@ -44,13 +43,10 @@ def test_the_table() -> None:
     assert list(missed(sample(), warnings()).values()) == [0, 4, 846, 157]
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_the_page_shows_the_table(name: str) -> None:
-    flagged, right, *figures = TABLE[name]
-    rounded = " | ".join(f"{float(figure):.3f}" for figure in figures)
-    assert f"| {name} | {flagged:,} | {right:,} | {rounded} |" in (ROOT / "docs" / "scatter_gather.md").read_text(
-        "utf-8"
-    )
+def test_the_page_shows_the_table() -> None:
+    page = (ROOT / "docs" / "scatter_gather.md").read_text("utf-8").splitlines()
+    lines = [line(one) for one in scores(sample(), warnings())]
+    assert [one for one in page if one in lines] == lines
 
 
 def test_the_warnings_themselves() -> None:
