@@ -86,7 +86,7 @@ class DormantReactivation:
         for since in sorted({since for one, since in state.awakenings.items() if _watched(one, day, policies)}):
             reached = _reached(state, since, policies)
             if reached:
-                yield self._finding(state, since, reached, event, policies)
+                yield self._finding(since, reached, event, policies)
 
     def expire(self, state: DormantReactivationState, before: datetime, policies: PolicyHistory) -> None:
         oldest = policies.latest.bank_calendar.day_of(before)
@@ -98,8 +98,7 @@ class DormantReactivation:
             if day >= closed or _watched(day, max(day, oldest), policies)
         }
         state.awakenings = {day: since for day, since in state.awakenings.items() if since in open_ones}
-        last = max(0, bisect_left(state.days, closed) - 1)
-        del state.days[: min([last, *(bisect_left(state.days, since) for since in open_ones)])]
+        del state.days[: max(0, bisect_left(state.days, closed) - 1)]
         first = min([oldest, *state.awakenings])
         state.flows = {name: flow for name, flow in state.flows.items() if flow.day >= first}
 
@@ -115,7 +114,6 @@ class DormantReactivation:
 
     def _finding(
         self,
-        state: DormantReactivationState,
         since: date,
         reached: list[Reached],
         event: Transaction,
@@ -126,13 +124,12 @@ class DormantReactivation:
         judges = [policies.on(day) for one in reached for day in one.days]
         policy = policies.on(latest)
         rule, calendar = policy.detectors.dormant_reactivation, policy.bank_calendar
-        silent = (state.days[bisect_left(state.days, since) + 1] - since).days - 1
         return Finding(
             subject=f"customer:{event.customer_id}",
             anchor=f"dormant|{since}",
             severity=max((one.detectors.dormant_reactivation.severity for one in judges), key=severity_rank),
             departments=rule.departments,
-            reasons=tuple(_reason(one, silent, policies.on(one.days[-1])) for one in reached),
+            reasons=tuple(_reason(one, since, policies.on(one.days[-1])) for one in reached),
             event_ids=tuple(
                 name for _, name in sorted(pair for flow in flows for pair in flow.evidence)[:MAX_EVIDENCE]
             ),
@@ -177,9 +174,10 @@ def _beside(series: str, total: Decimal, policy: Policy) -> Measured:
     return sum_against(cast(TransactionClass, kind), bucket, total, policy)
 
 
-def _reason(reached: Reached, silent: int, policy: Policy) -> Reason:
+def _reason(reached: Reached, since: date, policy: Policy) -> Reason:
     total = _beside(reached.series, sum((flow.total for flow in reached.flows), Decimal(0)), policy)
-    limit = policy.detectors.dormant_reactivation.flow_from.value * total.threshold
+    rule = policy.detectors.dormant_reactivation
+    limit, dormant = rule.flow_from.value * total.threshold, rule.dormant_after.whole
     shown, threshold, bucket = total.shown(total.value), total.shown(limit), total.bucket
     class_zh, class_en = CLASS_NAMES[total.kind]
     direction_zh, direction_en = DIRECTION_NAMES[reached.series.split("|")[1]]
@@ -190,8 +188,9 @@ def _reason(reached: Reached, silent: int, policy: Policy) -> Reason:
         observed=shown,
         threshold=threshold,
         unit=bucket,
-        text_zh=f"客户{silent}天无往来后，{class_zh}{direction_zh}{count}笔，合计{shown} {bucket}，"
-        f"{verb_zh}{threshold} {bucket}。",
-        text_en=f"After {plural(silent, 'day')} without activity, {plural(count, 'transaction')} ({class_en}, "
-        f"{direction_en}) {'sum' if count > 1 else 'comes'} to {shown} {bucket}, {verb_en} {threshold} {bucket}.",
+        text_zh=f"客户自{since}后长期无往来（{dormant}天为长期），其后{class_zh}{direction_zh}{count}笔，"
+        f"合计{shown} {bucket}，{verb_zh}{threshold} {bucket}。",
+        text_en=f"After a silence since {since} ({plural(dormant, 'day')} are dormant), "
+        f"{plural(count, 'transaction')} ({class_en}, {direction_en}) {'sum' if count > 1 else 'comes'} to "
+        f"{shown} {bucket}, {verb_en} {threshold} {bucket}.",
     )
