@@ -156,17 +156,25 @@ class Codec:
             Undecodable: for any bytes that are not such an event.
             KeyError: the topic is not in the catalogue.
         """
+        event = self.read(topic, value, headers, key)
+        expected = event.key
+        if key is None or key != expected.encode():
+            raise _key_mismatch(self._specs[topic], event, key, expected)
+        return event
+
+    def read(self, topic: str, value: bytes | None, headers: Headers = (), key: bytes | None = None) -> Any:
+        """The event in a record's value, whatever key the record bears; else as `decode`.
+
+        Args:
+            key: tells the types of a topic apart that has several, where the headers do not.
+        """
         readers = self._readers[topic]
         if not value:
             raise Undecodable("empty", "", "the record has no value")
         reader = readers[0]
         if len(readers) > 1 or (headers and not reader.wrote(headers)):
             reader = _reader_for(readers, key, headers)
-        event = reader.read(value)
-        expected = event.key
-        if key is None or key != expected.encode():
-            raise _key_mismatch(self._specs[topic], event, key, expected)
-        return event
+        return reader.read(value)
 
     def encode(
         self, topic: str, value: Struct, *, event_id: str | None = None, time: datetime | None = None

@@ -139,25 +139,16 @@ class Redriver:
         return self._note(letter, self._by, now, repaired, sent)
 
     def _checked(self, letter: DeadLetter, message: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
-        """The event in the message, as the workers would read it under its own key, and its headers."""
+        """The event in the message, under whatever key it asks for (a wrong one may have been what was refused), and
+        its headers."""
         try:
-            event = self._codec.decode(letter.source_topic, self._own_key(letter, message), message)
+            event = self._codec.read(letter.source_topic, message)
         except Undecodable as refusal:
             raise LiandongError(
                 f"{letter.dead_letter_id} would be refused again: {refusal.field or 'message'}: {refusal.detail}",
                 "repair it with --set or --file",
             ) from refusal
         return event, self._codec.encode(letter.source_topic, event)[1]
-
-    def _own_key(self, letter: DeadLetter, message: bytes) -> bytes | None:
-        """The key that the message asks for: a wrong one may have been what was refused."""
-        try:
-            self._codec.decode(letter.source_topic, None, message)
-        except Undecodable as refusal:
-            if refusal.reason != "key_mismatch":
-                return None
-        spec = TOPICS[letter.source_topic]
-        return msgspec.json.decode(message, type=spec.schema).key.encode()  # type: ignore[attr-defined,no-any-return]
 
     def _find(self, letter: DeadLetter, since: datetime) -> tuple[int, int] | None:
         """Where the message stands that an interrupted redrive sent, if it did."""

@@ -5,7 +5,7 @@ and refuses unknown keys, gaps and contradictions, saying where. `PolicyHistory`
 watch list and mutes hold at an event time. No figure lives in code.
 """
 
-from models.policy.figures import LEVELS, Amounts, Figure, Level, LevelFigures, Part, PolicyError
+from models.policy.figures import LEVELS, Amounts, Figure, Level, LevelFigures, Part, PolicyError, parts
 from models.policy.history import PolicyHistory
 from models.policy.parse import parse_policy
 from models.policy.response import Deadlines, Measure, Response
@@ -53,4 +53,5 @@ __all__ = [
     "SuspiciousCounterparty",
     "TellerReport",
     "parse_policy",
+    "parts",
 ]

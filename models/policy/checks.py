@@ -5,10 +5,8 @@ from datetime import UTC
 from itertools import pairwise
 from typing import Any
 
-from msgspec import Struct
-
 from models.money import InvalidField, currency_places
-from models.policy.figures import LEVELS, Amounts, Figure, LevelFigures
+from models.policy.figures import LEVELS, Amounts, Figure, LevelFigures, parts
 from models.policy.response import Deadlines
 from models.policy.rules import Rule
 from models.policy.version import Detectors, Policy
@@ -39,18 +37,6 @@ def contradictions(policy: Policy) -> Iterator[str]:
     yield from _memory(policy)
     yield from _deadlines(policy)
     yield from _routes(policy)
-
-
-def parts(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, part) of everything inside a table, itself too: `detectors.structuring.within`, and what it is."""
-    yield path, value
-    prefix = f"{path}." if path else ""
-    if isinstance(value, Struct):
-        for name in value.__struct_fields__:
-            yield from parts(getattr(value, name), f"{prefix}{name}")
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from parts(inner, f"{prefix}{key}")
 
 
 def _figures(policy: Policy) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """What a policy is made of: figures that carry their unit and their source."""
 
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -63,3 +64,15 @@ class LevelFigures(Part, frozen=True, kw_only=True):
     def __getitem__(self, level: Level) -> Decimal:
         value: Figure = getattr(self, level)
         return value.value
+
+
+def parts(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, part) of everything inside a table, itself too: `detectors.structuring.within`, and what it is."""
+    yield path, value
+    prefix = f"{path}." if path else ""
+    if isinstance(value, Struct):
+        for name in value.__struct_fields__:
+            yield from parts(getattr(value, name), f"{prefix}{name}")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from parts(inner, f"{prefix}{key}")

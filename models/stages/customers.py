@@ -4,7 +4,6 @@ Each event is taken once, checked against the customer's own watermark, shown to
 it, and what they find goes out as warnings and as the departments' copies.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,12 +91,10 @@ class CustomersStage:
     def _judge(self, state: CustomerState, record: Record, policy: Policy, *, late: bool) -> Iterator[Emit]:
         event = record.event
         for detector in self._detectors[type(event)]:
-            findings = detector.step(getattr(state.detectors, detector.id), event, policy, self._policies)
-            if detector.rule(policy).mode == "off":
-                # Only its findings are left out: the day it is switched on it must know what was before.
-                deque(findings, maxlen=0)
-                continue
-            for finding in findings:
+            off = detector.rule(policy).mode == "off"
+            for finding in detector.step(getattr(state.detectors, detector.id), event, policy, self._policies):
+                if off:  # only its findings are left out: the day it is switched on it must know what was before
+                    continue
                 for episode in self._observe(state, detector, finding):
                     rule = getattr(policy.detectors, episode.detector)
                     warning = tell(episode, rule, policy, event_time=event.event_time, now=record.now, late=late)

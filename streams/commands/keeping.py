@@ -1,5 +1,6 @@
 """Keep: policy."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 from rich.table import Table
 
 from connectors.policy_file import load_policy
-from models.policy import Amounts, Figure, Part
+from models.policy import Amounts, Figure, Policy, parts
 from streams.commands.output import Format, command, out, print_json, read_settings
 
 
@@ -18,7 +19,7 @@ def policy(
 ) -> None:
     """Check a policy file and print every figure with its unit and source."""
     used = load_policy(file or read_settings().policy_path())
-    rows = list(_figures(used, ""))
+    rows = list(_figures(used))
     if format is Format.JSON:
         print_json({"version": used.version, "figures": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
         return
@@ -34,16 +35,9 @@ def policy(
 _COLUMNS = ("figure", "value", "unit", "source")
 
 
-def _figures(part: object, path: str) -> list[tuple[str, str, str, str]]:
-    if isinstance(part, Figure):
-        return [(path, f"{part.value:f}", part.unit, part.source)]
-    if isinstance(part, Amounts):
-        return [(f"{path}.{code}", f"{value:f}", code, part.source) for code, value in part.amounts.items()]
-    rows: list[tuple[str, str, str, str]] = []
-    if isinstance(part, Part):
-        for name in part.__struct_fields__:
-            rows += _figures(getattr(part, name), f"{path}.{name}".lstrip("."))
-    elif isinstance(part, dict):
-        for name, value in part.items():
-            rows += _figures(value, f"{path}.{name}")
-    return rows
+def _figures(policy: Policy) -> Iterator[tuple[str, str, str, str]]:
+    for path, part in parts(policy):
+        if isinstance(part, Figure):
+            yield path, f"{part.value:f}", part.unit, part.source
+        elif isinstance(part, Amounts):
+            yield from ((f"{path}.{code}", f"{value:f}", code, part.source) for code, value in part.amounts.items())

@@ -1,6 +1,8 @@
 """The price of a change of policy, as tables."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from rich.table import Table
 
@@ -30,53 +32,59 @@ def print_price(price: Price) -> None:
         )
     out.print(table if price.detectors else "no warnings under either policy")
     if price.workload_before or price.workload_after:
-        out.print(_work(price))
+        out.print(
+            _beside(
+                "Work: one task a warning and department, before → after",
+                ("department", "tasks", "hours", "hours there are", "missed", "open at the end"),
+                _work,
+                {one.department: one for one in price.workload_before},
+                {one.department: one for one in price.workload_after},
+            )
+        )
     if price.quality_before or price.quality_after:
-        out.print(_quality(price))
+        out.print(
+            _beside(
+                "Against the labels, before → after",
+                ("detector", "flagged", "right", "precision", "recall"),
+                _quality,
+                {one.detector: one for one in price.quality_before},
+                {one.detector: one for one in price.quality_after},
+            )
+        )
     for title, ids in (("gained", price.gained), ("lost", price.lost)):
         for detector, some in ids.items():
             more = f" … and {len(some) - MOST_IDS:,} more" if len(some) > MOST_IDS else ""
             out.print(f"{title} by {detector}: {' '.join(some[:MOST_IDS])}{more}", markup=False)
 
 
-def _work(price: Price) -> Table:
-    table = Table(title="Work: one task a warning and department, before → after")
-    for name in ("department", "tasks", "hours", "hours there are", "missed", "open at the end"):
-        table.add_column(name, justify="left" if name == "department" else "right")
-    old, new = ({one.department: one for one in work} for work in (price.workload_before, price.workload_after))
+def _work(one: Workload | None) -> tuple[str, ...]:
+    if one is None:
+        return ("0",) * 5
+    return f"{one.tasks:,}", f"{one.hours:,.1f}", f"{one.capacity:,.0f}", f"{one.missed:,}", f"{one.open:,}"
+
+
+def _quality(one: Quality | None) -> tuple[str, ...]:
+    if one is None:
+        return "0", "0", "none", "none"
+    return f"{one.flagged:,}", f"{one.right:,}", _share(one.precision), _share(one.recall)
+
+
+def _beside(
+    title: str,
+    columns: tuple[str, ...],
+    cells: Callable[[Any], tuple[str, ...]],
+    old: dict[str, Any],
+    new: dict[str, Any],
+) -> Table:
+    """A line for each name on either side, its cells before and after."""
+    table = Table(title=title)
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left")
     for name in sorted(old.keys() | new.keys()):
-        a, b = old.get(name), new.get(name)
-        cells = [
-            _both(a and f"{a.tasks:,}", b and f"{b.tasks:,}"),
-            _both(a and f"{a.hours:,.1f}", b and f"{b.hours:,.1f}"),
-            _both(a and f"{a.capacity:,.0f}", b and f"{b.capacity:,.0f}"),
-            _both(a and f"{a.missed:,}", b and f"{b.missed:,}"),
-            _both(a and f"{a.open:,}", b and f"{b.open:,}"),
-        ]
-        table.add_row(name, *cells)
+        pairs = zip(cells(old.get(name)), cells(new.get(name)), strict=True)
+        table.add_row(name, *(f"{before} → {after}" for before, after in pairs))
     return table
 
 
-def _both(before: str | Workload | None, after: str | Workload | None) -> str:
-    return f"{before or '0'} → {after or '0'}"
-
-
-def _quality(price: Price) -> Table:
-    table = Table(title="Against the labels, before → after")
-    for name in ("detector", "flagged", "right", "precision", "recall"):
-        table.add_column(name, justify="left" if name == "detector" else "right")
-    old, new = ({one.detector: one for one in some} for some in (price.quality_before, price.quality_after))
-    for name in sorted(old.keys() | new.keys()):
-        pair: tuple[Quality | None, Quality | None] = (old.get(name), new.get(name))
-        table.add_row(
-            name,
-            " → ".join("0" if one is None else f"{one.flagged:,}" for one in pair),
-            " → ".join("0" if one is None else f"{one.right:,}" for one in pair),
-            " → ".join(_share(one and one.precision) for one in pair),
-            " → ".join(_share(one and one.recall) for one in pair),
-        )
-    return table
-
-
-def _share(value: Decimal | Quality | None) -> str:
+def _share(value: Decimal | None) -> str:
     return "none" if value is None else f"{value}"
