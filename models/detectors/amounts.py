@@ -71,15 +71,22 @@ def measure_against(event: Transaction, amounts: Amounts, policy: Policy) -> Mea
     Raises:
         models.money.UnknownRate: the currency has neither a threshold nor a rate.
     """
-    kind = classify(event)
-    foreign, rates = policy.money.foreign, policy.rates
+    kind, foreign = classify(event), policy.money.foreign
     if event.currency in amounts.amounts and event.currency != foreign:
-        return Measured(kind, event.currency, event.amount, amounts.amounts[event.currency], ONE, amounts)
-    if event.currency not in rates:
+        return _beside(kind, event.currency, event.amount, amounts, policy)
+    if event.currency not in policy.rates:
         raise UnknownRate(event.currency)
-    scale = rates[foreign]
-    value = event.amount * rates[event.currency]
-    return Measured(kind, foreign, value, amounts.amounts[foreign] * scale, scale, amounts)
+    return _beside(kind, foreign, event.amount * policy.rates[event.currency], amounts, policy)
+
+
+def sum_against(kind: TransactionClass, bucket: str, total: Decimal, policy: Policy) -> Measured:
+    """A sum of the values of `Measured`s beside the reporting threshold of a day, in the units of that day."""
+    return _beside(kind, bucket, total, getattr(policy.detectors.large_transaction, kind), policy)
+
+
+def _beside(kind: TransactionClass, bucket: str, value: Decimal, amounts: Amounts, policy: Policy) -> Measured:
+    scale = policy.rates[bucket] if bucket == policy.money.foreign else ONE
+    return Measured(kind, bucket, value, amounts.amounts[bucket] * scale, scale, amounts)
 
 
 def counts(event: Transaction, rule: LargeTransaction) -> bool:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from models.events import Transaction
 from models.policy import Policy
 from models.risk_warning import Reason
 
@@ -24,6 +25,11 @@ class Transfer(Protocol):
     def high_risk(self) -> bool: ...
     @property
     def watched(self) -> bool: ...
+
+
+def payee_of(event: Transaction) -> str:
+    """The identity of a transaction's counterparty; empty where nothing is known of it."""
+    return (event.counterparty.identity if event.counterparty else None) or ""
 
 
 class Dealings(Struct):

@@ -76,8 +76,3 @@ class DayEvidence(Struct):
             measures=rule.measures,
             event_time=event.event_time,
         )
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 transaction`, `2 transactions`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

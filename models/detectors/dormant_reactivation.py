@@ -11,11 +11,9 @@ from typing import NamedTuple, cast
 
 from msgspec import Struct, field
 
-from models.detectors.amounts import Measured, TransactionClass, counts, measure
-from models.detectors.day_evidence import plural
-from models.detectors.large_transaction import CLASS_NAMES, DIRECTION_NAMES, VERBS
-from models.detectors.structuring import sum_against
-from models.detectors.suspicious_counterparty import settled
+from models.detectors.amounts import Measured, TransactionClass, counts, measure, sum_against
+from models.detectors.settled import settled
+from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import Transaction
 from models.policy import DormantReactivation as Rule
 from models.policy import Policy, PolicyHistory

@@ -13,8 +13,8 @@ from msgspec import Struct, field
 from models.calendar import BankCalendar
 from models.detectors.amounts import counts, measure
 from models.detectors.blocks import block_days, block_of
-from models.detectors.counterparties import Dealings, suspicions
-from models.detectors.large_transaction import DIRECTION_NAMES
+from models.detectors.counterparties import Dealings, payee_of, suspicions
+from models.detectors.texts import DIRECTION_NAMES
 from models.events import Transaction
 from models.policy import FrequentLargeTransfers as Rule
 from models.policy import Policy, PolicyHistory
@@ -61,7 +61,7 @@ class FrequentLargeTransfers:
         if event.origin != "customer":
             return ()
         day = policy.bank_calendar.day_of(event.event_time)
-        payee = (event.counterparty.identity if event.counterparty else None) or ""
+        payee = payee_of(event)
         state.dealings.note(payee, day)
         rule = policy.detectors.frequent_large_transfers
         if event.method != "transfer" or not counts(event, policy.detectors.large_transaction):

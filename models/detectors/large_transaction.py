@@ -10,20 +10,11 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, counts, measure
+from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import Transaction
 from models.policy import LargeTransaction as Rule
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Severity, Window
-
-CLASS_NAMES = {
-    "cash": ("现金", "cash"),
-    "entity_transfer": ("单位转账", "entity transfers"),
-    "person_domestic": ("个人境内转账", "personal domestic transfers"),
-    "person_cross_border": ("个人跨境转账", "personal cross-border transfers"),
-}
-# What reaching a threshold is called, by the operator of the policy.
-VERBS = {">=": ("达到", "at or above"), ">": ("超过", "above")}
-DIRECTION_NAMES = {"in": ("收入", "in"), "out": ("支出", "out")}
 
 
 class DaySum(Struct):
@@ -95,8 +86,8 @@ class LargeTransaction:
             unit=bucket,
             text_zh=f"{entry.day}当日{class_zh}{direction_zh}{entry.count}笔，合计{total} {bucket}，"
             f"{VERBS[measured.amounts.op][0]}报告标准{threshold} {bucket}。",
-            text_en=f"{entry.count} {'transactions' if entry.count > 1 else 'transaction'} "
-            f"({class_en}, {direction_en}) on {entry.day} {'sum' if entry.count > 1 else 'comes'} to {total} {bucket}, "
+            text_en=f"{plural(entry.count, 'transaction')} ({class_en}, {direction_en}) on "
+            f"{entry.day} {'sum' if entry.count > 1 else 'comes'} to {total} {bucket}, "
             f"{VERBS[measured.amounts.op][1]} the reporting threshold of {threshold} {bucket}.",
         )
         return Finding(

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, measure_against
-from models.detectors.day_evidence import DayEvidence, plural
-from models.detectors.large_transaction import VERBS
+from models.detectors.day_evidence import DayEvidence
+from models.detectors.texts import VERBS, plural
 from models.events import Transaction
 from models.policy import Amounts, Policy, PolicyHistory
 from models.policy import MissingControl as Rule

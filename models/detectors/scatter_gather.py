@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from models.detectors.amounts import counts
-from models.detectors.counterparties import Dealings
+from models.detectors.counterparties import Dealings, payee_of
 from models.events import Transaction
 from models.policy import Amounts, Policy, PolicyHistory
 from models.policy import ScatterGather as Rule
@@ -28,7 +28,6 @@ EPOCH = date(1970, 1, 1)
 class Flow(Struct):
     """What moved on one day between the customer and one counterparty, in one direction; with its first event."""
 
-    day: date
     payee: str
     time: datetime
     event_id: str
@@ -40,12 +39,12 @@ class ScatterGatherState(Struct):
     """Bounded by time: flows over two windows and the lateness, dealings and numbers over the look-back more.
 
     Args:
-        flows: by direction, then by `day|payee`; the payee is empty where nothing is known of it.
+        flows: by direction, day and payee; the payee is empty where nothing is known of it.
         numbers: named counterparties by direction and day.
         dealings: on which days the customer dealt with whom.
     """
 
-    flows: dict[str, dict[str, Flow]] = field(default_factory=lambda: {"in": {}, "out": {}})
+    flows: dict[str, dict[date, dict[str, Flow]]] = field(default_factory=lambda: {"in": {}, "out": {}})
     numbers: dict[str, dict[date, int]] = field(default_factory=lambda: {"in": {}, "out": {}})
     dealings: Dealings = field(default_factory=Dealings)
 
@@ -67,14 +66,13 @@ class ScatterGather:
         if event.origin != "customer":
             return
         day = policy.bank_calendar.day_of(event.event_time)
-        payee = (event.counterparty.identity if event.counterparty else None) or ""
+        payee = payee_of(event)
         state.dealings.note(payee, day)
         if not counts(event, policy.detectors.large_transaction):
             return
         self._note(state, event, day, payee, policy)
-        longest = timedelta(days=policies.longest(lambda one: one.detectors.scatter_gather.within.whole))
-        closings = {one.day for flows in state.flows.values() for one in flows.values() if one.day > day}
-        for closing in [day, *sorted(one for one in closings if one < day + longest)]:
+        # The event may be late: it belongs to the windows that end with later days too.
+        for closing in sorted({one for days in state.flows.values() for one in days if one >= day}):
             effective = policies.on(closing)
             if day <= closing - timedelta(days=effective.detectors.scatter_gather.within.whole):
                 continue
@@ -89,16 +87,16 @@ class ScatterGather:
         oldest = policies.latest.bank_calendar.day_of(before) - within
         for side in ("in", "out"):
             flows, numbers = state.flows[side], state.numbers[side]
-            state.flows[side] = {name: flow for name, flow in flows.items() if flow.day > oldest}
+            state.flows[side] = {day: flow for day, flow in flows.items() if day > oldest}
             state.numbers[side] = {day: number for day, number in numbers.items() if day > oldest - back}
         state.dealings.forget(oldest - back)
 
     @staticmethod
     def _note(state: ScatterGatherState, event: Transaction, day: date, payee: str, policy: Policy) -> None:
-        name, flows = f"{day}|{payee}", state.flows[event.direction]
-        flow = flows.get(name)
+        flows = state.flows[event.direction].setdefault(day, {})
+        flow = flows.get(payee)
         if flow is None:
-            flow = flows[name] = Flow(day, payee, event.event_time, event.event_id)
+            flow = flows[payee] = Flow(payee, event.event_time, event.event_id)
             if payee:
                 numbers = state.numbers[event.direction]
                 numbers[day] = numbers.get(day, 0) + 1
@@ -123,9 +121,7 @@ class ScatterGather:
         # Cheap and never too low: spares busy customers the walk through their counterparties.
         if not enough(sum(number for day, number in numbers.items() if begin < day <= closing)):
             return None
-        inside = {
-            side: [flow for flow in state.flows[side].values() if begin < flow.day <= closing] for side in (many, few)
-        }
+        inside = {side: _between(state.flows[side], begin, closing) for side in (many, few)}
         new = [flow for flow in inside[many] if flow.payee and not _known(state.dealings, flow.payee, first, begin)]
         payees = {flow.payee for flow in new}
         if not inside[few] or not enough(len(payees)):
@@ -151,6 +147,11 @@ class ScatterGather:
             measures=rule.measures,
             event_time=event.event_time,
         )
+
+
+def _between(days: dict[date, dict[str, Flow]], begin: date, closing: date) -> list[Flow]:
+    """The flows of the days after `begin` up to `closing`."""
+    return [flow for day, flows in days.items() if begin < day <= closing for flow in flows.values()]
 
 
 def _known(dealings: Dealings, payee: str, first: date, begin: date) -> bool:

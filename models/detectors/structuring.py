@@ -11,12 +11,11 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from models.detectors.amounts import ONE, Measured, TransactionClass, counts, measure
+from models.detectors.amounts import Measured, counts, measure, sum_against
 from models.detectors.blocks import block_of, window_start
-from models.detectors.day_evidence import plural
-from models.detectors.large_transaction import CLASS_NAMES, DIRECTION_NAMES, VERBS
+from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import Transaction
-from models.policy import Amounts, Policy, PolicyHistory
+from models.policy import Policy, PolicyHistory
 from models.policy import Structuring as Rule
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, severity_rank
 
@@ -102,13 +101,6 @@ class Structuring:
             measures=rule.measures,
             event_time=event.event_time,
         )
-
-
-def sum_against(kind: TransactionClass, bucket: str, total: Decimal, policy: Policy) -> Measured:
-    """A sum of the values of `Measured`s beside the reporting threshold of a day, in the units of that day."""
-    amounts: Amounts = getattr(policy.detectors.large_transaction, kind)
-    scale = policy.rates[bucket] if bucket == policy.money.foreign else ONE
-    return Measured(kind, bucket, total, amounts.amounts[bucket] * scale, scale, amounts)
 
 
 def _start(closing: date, policies: PolicyHistory) -> date:

@@ -3,14 +3,15 @@
 Source: the policy on linked posts, part 5(2)1, example: payees that look odd. The countries are the FATF's.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from msgspec import Struct, field
 
 from models.detectors.amounts import measure_against
-from models.detectors.counterparties import Dealings
-from models.detectors.day_evidence import DayEvidence, plural
-from models.detectors.large_transaction import VERBS
+from models.detectors.counterparties import Dealings, payee_of
+from models.detectors.day_evidence import DayEvidence
+from models.detectors.settled import settled
+from models.detectors.texts import VERBS, plural
 from models.events import Transaction
 from models.policy import Policy, PolicyHistory
 from models.policy import SuspiciousCounterparty as Rule
@@ -79,7 +80,7 @@ class SuspiciousCounterparty:
         if event.origin != "customer":
             return []
         day = policy.bank_calendar.day_of(event.event_time)
-        payee = (event.counterparty.identity if event.counterparty else None) or ""
+        payee = payee_of(event)
         state.dealings.note(payee, day)
         found = (
             self._listed(state, event, day, policy),
@@ -148,14 +149,6 @@ class SuspiciousCounterparty:
             return None
         severity = raised(rule.severity, len(reasons) - 1)
         return paid.finding("payees", event, severity, reasons, rule, policy)
-
-
-def settled(day: date, policies: PolicyHistory) -> date:
-    """The day before which nothing can come any more once an event of `day` is in."""
-    calendar = policies.latest.bank_calendar
-    lateness = timedelta(days=policies.longest(lambda one: one.events.lateness.whole))
-    # In UTC: lateness is a span of time, and a day is not always 24 hours long.
-    return calendar.day_of(calendar.day_window(day)[0].astimezone(UTC) - lateness)
 
 
 def _listed_reason(day: date, entry_id: str, hit: Hit) -> Reason:
