@@ -1,15 +1,19 @@
 """Customers' own transactions beside the thresholds of their day, in whole numbers that are never rounded."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 
 import polars as pl
 
+from models.events import Counterparty
 from models.oracle.acceptance import CLASSES
-from models.oracle.frames import big, by_span, by_value, rate_places, scale_of, scaled_rates
+from models.oracle.frames import big, by_span, by_value, rate_places, scale_of, scaled_rates, trimmed
 from models.policy import Amounts, Policy, PolicyHistory
+
+ONE = Decimal(1)
+_PARTY = ("account_id", "name", "bank", "country")
 
 
 def classified(accepted: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
@@ -24,13 +28,14 @@ def classified(accepted: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
         `exempt` (by its purpose) and `identity` of the counterparty (null where nothing is known of it).
     """
     events = accepted.filter(pl.col("origin") == "customer").with_columns(_identity().alias("identity"))
+    scale, places = scale_of(accepted), rate_places(policies)
 
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         rule = policy.detectors.large_transaction
         named: dict[str, Amounts] = {name: getattr(rule, name) for name in CLASSES}
         parts = []
         for name, amounts in named.items():
-            mine = _measured(rows.filter(pl.col("class") == name), amounts, policy, policies, scale_of(accepted))
+            mine = _measured(rows.filter(pl.col("class") == name), amounts, policy, scale, places)
             parts.append(mine.with_columns(pl.lit(amounts.reported).alias("reported")))
         exempt = pl.col("purpose").is_in(list(rule.exempt_purposes)).fill_null(False)
         return pl.concat(parts).with_columns(exempt.alias("exempt"))
@@ -39,43 +44,71 @@ def classified(accepted: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
 
 
 def against(
-    events: pl.DataFrame, amounts_of: Callable[[Policy], Amounts | None], policies: PolicyHistory, prefix: str
+    events: pl.DataFrame, amounts_of: Callable[[Policy], Amounts], policies: PolicyHistory, prefix: str
 ) -> pl.DataFrame:
     """The events with `<prefix>_bucket`, `_value`, `_threshold` and `_strict` for another threshold of the policy.
 
     Args:
-        amounts_of: the threshold in a policy; where it is None the value and the threshold are null.
+        amounts_of: the threshold in a policy.
     """
 
+    scale, places = scale_of(events), rate_places(policies)
+
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-        amounts = amounts_of(policy)
-        if amounts is None:
-            none = pl.lit(None, dtype=pl.Int128)
-            return rows.with_columns(
-                pl.lit(None, dtype=pl.String).alias(f"{prefix}_bucket"),
-                none.alias(f"{prefix}_value"),
-                none.alias(f"{prefix}_threshold"),
-                pl.lit(False).alias(f"{prefix}_strict"),
-            )
+        beside = _measured(rows.select("arrival", "currency", "amount"), amounts_of(policy), policy, scale, places)
         names = ("bucket", "value", "threshold", "strict")
-        beside = _measured(rows.select("arrival", "currency", "amount"), amounts, policy, policies, scale_of(events))
         renamed = beside.select("arrival", *(pl.col(name).alias(f"{prefix}_{name}") for name in names))
         return rows.join(renamed, on="arrival")
 
     return by_span(events, policies, judge).sort("arrival")
 
 
-def reaches(times: Decimal, value: str = "value") -> pl.Expr:
-    """Whether a whole number in a column reaches so many times the threshold of its row."""
+def reaches(times: Decimal, value: str = "value", prefix: str = "") -> pl.Expr:
+    """Whether a whole number in a column reaches so many times the threshold of its row.
+
+    Args:
+        prefix: of the columns that `against` made of another threshold, with its underscore.
+    """
+    mine, theirs = _times(value, times, prefix)
+    return pl.when(f"{prefix}strict").then(mine > theirs).otherwise(mine >= theirs).fill_null(False)
+
+
+def is_times(times: Decimal) -> pl.Expr:
+    """Whether `value` is so many times the threshold or more, whatever the threshold's own operator."""
+    mine, theirs = _times("value", times, "")
+    return mine >= theirs
+
+
+def _times(value: str, times: Decimal, prefix: str) -> tuple[pl.Expr, pl.Expr]:
     ratio = Fraction(times)
-    mine, theirs = pl.col(value) * big(ratio.denominator), pl.col("threshold") * big(ratio.numerator)
-    return pl.when("strict").then(mine > theirs).otherwise(mine >= theirs).fill_null(False)
+    return pl.col(value) * big(ratio.denominator), pl.col(f"{prefix}threshold") * big(ratio.numerator)
 
 
-def _measured(
-    rows: pl.DataFrame, amounts: Amounts, policy: Policy, policies: PolicyHistory, scale: int
-) -> pl.DataFrame:
-    foreign, places = policy.money.foreign, rate_places(policies)
+def in_bucket(sums: Iterable[tuple[str, int]], policy: Policy, scale: int, places: int) -> list[str]:
+    """Sums of `value` (by bucket) in the money of their bucket at the rate of a day, as text of at most six places.
+
+    Args:
+        scale: decimal places of the amounts.
+        places: further ones of the bucket of foreign currencies, which is kept in base money.
+    """
+    foreign = policy.money.foreign
+    base = Fraction(policy.rates[foreign]) * 10 ** (scale + places)
+    return [trimmed(Fraction(value) / (base if bucket == foreign else 10**scale)) for bucket, value in sums]
+
+
+def with_entries(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """The rows with the `entry` of the watch list that their counterparty stands on; null where on none."""
+    columns = [f"counterparty.{part}" for part in _PARTY]
+    parties = rows.select(columns).unique()
+    found = [
+        policy.watch_list.match(Counterparty(**dict(zip(_PARTY, one, strict=True)))) for one in parties.iter_rows()
+    ]
+    entries = pl.Series("entry", [None if one is None else one.entry_id for one in found], dtype=pl.String)
+    return rows.join(parties.with_columns(entries), on=columns, how="left", nulls_equal=True)
+
+
+def _measured(rows: pl.DataFrame, amounts: Amounts, policy: Policy, scale: int, places: int) -> pl.DataFrame:
+    foreign = policy.money.foreign
     own = [code for code in amounts.amounts if code != foreign]
     amount = pl.col("amount").to_physical().cast(pl.Int128)
     # The foreign bucket is kept in base money: amount times rate is exact, a division by the rate is not.

@@ -1,12 +1,11 @@
 """dormant_reactivation a second time: silences of a year between active days, and the sums after them."""
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import polars as pl
 
-from models.oracle.classified import reaches
-from models.oracle.frames import as_warnings, by_span, no_warnings, rate_places, scale_of, with_window_end
-from models.oracle.structuring import in_bucket
+from models.oracle.classified import in_bucket, reaches
+from models.oracle.frames import as_warnings, by_span, no_warnings, rate_places, scale_of, settled, with_window_end
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
@@ -88,14 +87,13 @@ def _awakenings(active: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
 
     The days just before, on which events may still have been under way when it came, are not looked at.
     """
-    lateness = timedelta(days=policies.longest(lambda one: one.events.lateness.whole))
-    calendar = policies.latest.bank_calendar
     rows = []
     for day in active["day"].unique():
         rule = policies.on(day).detectors.dormant_reactivation
-        unsettled = calendar.day_of(calendar.day_window(day)[0].astimezone(UTC) - lateness)
         silent_from = day - timedelta(days=rule.dormant_after.whole)
-        rows.append((day, unsettled - timedelta(days=1), silent_from, day + timedelta(days=rule.watch.whole)))
+        rows.append(
+            (day, settled(day, policies) - timedelta(days=1), silent_from, day + timedelta(days=rule.watch.whole))
+        )
     schema = {"day": pl.Date, "seen": pl.Date, "silent_from": pl.Date, "until": pl.Date}
     before = active.select("customer_id", pl.col("day").alias("since"), pl.col("day").alias("seen")).sort("seen")
     return (

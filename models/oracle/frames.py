@@ -7,7 +7,7 @@ columns; sums and comparisons are made on their scaled integers, so nothing here
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
@@ -270,12 +270,31 @@ def at_least(amount: Decimal | Fraction, unit: int | Fraction) -> int:
     return math.ceil(Fraction(amount) * unit)
 
 
+def six_places(value: Fraction) -> str:
+    """Half-even to six places: Fraction's round() is."""
+    millionths = round(value * 10**6)
+    sign = "-" if millionths < 0 else ""
+    return f"{sign}{abs(millionths) // 10**6}.{abs(millionths) % 10**6:06d}"
+
+
+def trimmed(value: Fraction) -> str:
+    """As `six_places`, without noughts at the end."""
+    return six_places(value).rstrip("0").rstrip(".")
+
+
 # --------------------------------------------------------------- days, warnings
 
 
 def day(policies: PolicyHistory) -> pl.Expr:
     """The calendar day of `event_time` in the bank's zone."""
     return pl.col("event_time").dt.convert_time_zone(policies.latest.calendar.timezone).dt.date()
+
+
+def settled(day: date, policies: PolicyHistory) -> date:
+    """The first day from which on events may still be under way when one of `day` comes."""
+    lateness = timedelta(days=policies.longest(lambda one: one.events.lateness.whole))
+    calendar = policies.latest.bank_calendar
+    return calendar.day_of(calendar.day_window(day)[0].astimezone(UTC) - lateness)
 
 
 def with_window_end(frame: pl.DataFrame, policy: Policy, column: str = "day") -> pl.DataFrame:
@@ -303,11 +322,21 @@ def as_warnings(frame: pl.DataFrame, detector: str, rule: Rule) -> pl.DataFrame:
     )
 
 
+def with_days(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A rule's warnings, and the (warning_id, subject, day) of each, from warnings with their `day`."""
+    return found.drop("day"), found.select("warning_id", "subject", "day")
+
+
 def finished(frame: pl.DataFrame) -> pl.DataFrame:
     """Ranks as severities, in order of warning_id; a warning judged by several sets of figures is its gravest."""
     frame = frame.sort("rank", maintain_order=True).unique("warning_id", keep="last", maintain_order=True)
     names = pl.DataFrame({"rank": range(len(SEVERITIES)), "severity": SEVERITIES}, schema_overrides={"rank": pl.Int8})
     return frame.join(names, on="rank", how="left").select(WARNINGS.keys()).sort("warning_id")
+
+
+def no_days() -> pl.DataFrame:
+    """A frame of the days of warnings, with none in it."""
+    return pl.DataFrame(schema={"warning_id": pl.String, "subject": pl.String, "day": pl.Date})
 
 
 def no_warnings() -> pl.DataFrame:

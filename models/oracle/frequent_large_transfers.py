@@ -4,14 +4,12 @@ from datetime import date
 
 import polars as pl
 
-from models.events import Counterparty
-from models.oracle.classified import reaches
-from models.oracle.frames import as_warnings, by_span, by_version, no_warnings, with_window_end
+from models.oracle.classified import reaches, with_entries
+from models.oracle.frames import as_warnings, by_span, by_version, no_days, no_warnings, with_window_end
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
 SIDE = ("customer_id", "direction")
-PARTY = ("account_id", "name", "bank", "country")
 
 
 def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -27,7 +25,7 @@ def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> t
     large = by_span(transfers, policies, _large)
     days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"))
     warnings = [no_warnings()]
-    judged_days = [pl.DataFrame(schema={"warning_id": pl.String, "subject": pl.String, "day": pl.Date})]
+    judged_days = [no_days()]
     for policy, first, end in by_version(policies):
         rule = policy.detectors.frequent_large_transfers
         if rule.mode == "off":
@@ -60,15 +58,9 @@ def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> t
 def _large(transfers: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """The transfers that are large on their day, and whether their counterparties are watched or of a risky country."""
     large = transfers.filter(reaches(policy.detectors.frequent_large_transfers.large_from.value))
-    columns = [f"counterparty.{part}" for part in PARTY]
-    parties = large.select(columns).unique()
-    watched = [
-        policy.watch_list.match(Counterparty(**dict(zip(PARTY, fields, strict=True)))) is not None
-        for fields in parties.iter_rows()
-    ]
-    parties = parties.with_columns(pl.Series("watched", watched, dtype=pl.Boolean))
     risky = pl.col("counterparty.country").is_in(list(policy.counterparties.high_risk_countries)).fill_null(False)
-    return large.join(parties, on=columns, how="left", nulls_equal=True).with_columns(risky.alias("risky"))
+    watched = pl.col("entry").is_not_null()
+    return with_entries(large, policy).with_columns(watched.alias("watched"), risky.alias("risky"))
 
 
 def _same_day(days: pl.DataFrame, a_day: int) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from models.oracle.frames import (
     no_warnings,
     rate_places,
     scale_of,
+    six_places,
     with_window_end,
 )
 from models.policy import LEVELS, LevelFigures, Policy, PolicyHistory
@@ -234,14 +235,7 @@ def _changes(rows: pl.DataFrame) -> Iterator[_Change]:
     for row in rows.select(*_FIGURES, "exposure", "level", "left", "by_share").iter_rows():
         entity, name, moment, on, total, capital, unit, exposure, level, left, by_share = row
         of = Fraction(exposure, total) if by_share or not capital else Fraction(exposure * unit, capital)
-        yield _Change(entity, name, moment, on, level, 3 - left, _six_places(of))
-
-
-def _six_places(value: Fraction) -> str:
-    """Half-even to six places: Fraction's round() is."""
-    millionths = round(value * 10**6)
-    sign = "-" if millionths < 0 else ""
-    return f"{sign}{abs(millionths) // 10**6}.{abs(millionths) % 10**6:06d}"
+        yield _Change(entity, name, moment, on, level, 3 - left, six_places(of))
 
 
 def _episodes(changes: Iterable[_Change]) -> Iterator[_Episode]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from decimal import Context, Decimal
-from fractions import Fraction
 
 import polars as pl
 
-from models.oracle.classified import reaches
-from models.oracle.frames import as_warnings, big, by_span, no_warnings, rate_places, scale_of, with_window_end
+from models.oracle.classified import ONE, is_times, reaches
+from models.oracle.frames import as_warnings, by_span, rate_places, scale_of, with_days, with_window_end
 from models.policy import Policy, PolicyHistory
 
 
@@ -22,14 +21,14 @@ def large_transactions(events: pl.DataFrame, policies: PolicyHistory) -> tuple[p
         events.filter(~pl.col("exempt") & pl.col("reported"))
         .group_by("customer_id", "class", "direction", "bucket", "day", "threshold", "strict")
         .agg(pl.col("value").sum(), pl.col("event_time").max())
-        .filter(reaches(Decimal(1)))
+        .filter(reaches(ONE))
     )
 
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         rule = policy.detectors.large_transaction
         if rule.mode == "off":
-            return no_warnings().with_columns(pl.lit(None, dtype=pl.Date).alias("day"))
-        steps = [_times(figure.value) for figure in (rule.medium_from, rule.high_from)]
+            rows = rows.clear()
+        steps = [is_times(figure.value) for figure in (rule.medium_from, rule.high_from)]
         texts = _texts(zip(rows["bucket"], rows["value"], strict=True), scale, policy, rate_places(policies))
         frame = with_window_end(rows, policy).with_columns(
             pl.sum_horizontal(step.cast(pl.Int8) for step in steps).alias("rank"),
@@ -41,15 +40,9 @@ def large_transactions(events: pl.DataFrame, policies: PolicyHistory) -> tuple[p
         )
         return as_warnings(frame, "large_transaction", rule).with_columns(frame["day"])
 
-    found = by_span(sums, policies, judge)
+    warnings, days = with_days(by_span(sums, policies, judge))
     # A single large transaction of low severity is routine filing: it corroborates nothing.
-    return found.drop("day"), found.filter(pl.col("rank") > 0).select("warning_id", "subject", "day")
-
-
-def _times(times: Decimal) -> pl.Expr:
-    """So many times the threshold, whatever its operator: severities are reached at the figure."""
-    ratio = Fraction(times)
-    return pl.col("value") * big(ratio.denominator) >= pl.col("threshold") * big(ratio.numerator)
+    return warnings, days.join(warnings.filter(pl.col("rank") > 0), on="warning_id", how="semi")
 
 
 def _texts(sums: Iterable[tuple[str, int]], scale: int, policy: Policy, places: int) -> list[str]:

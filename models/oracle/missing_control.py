@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import polars as pl
 
-from models.oracle.classified import against
-from models.oracle.frames import as_warnings, by_span, with_window_end
+from models.oracle.classified import ONE, against, reaches
+from models.oracle.frames import as_warnings, by_span, trimmed, with_days, with_window_end
 from models.policy import Policy, PolicyHistory, Rule
 from models.risk_warning import SEVERITIES, severity_rank
 
@@ -26,7 +26,8 @@ def missing_control(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.D
     others = pl.col("controls.approved_by").list.set_difference(pl.concat_list("teller_id"))
     approved = (others.list.len() > 0).fill_null(False)
     checked = checked.with_columns(
-        (reached("identity") & ~verified).alias("no_identity"), (reached("approval") & ~approved).alias("no_approval")
+        (reaches(ONE, "identity_value", "identity_") & ~verified).alias("no_identity"),
+        (reaches(ONE, "approval_value", "approval_") & ~approved).alias("no_approval"),
     ).filter(pl.col("no_identity") | pl.col("no_approval"))
 
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
@@ -47,13 +48,6 @@ def missing_control(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.D
 
 
 # ----------------------------------------- what every rule about a customer's day needs
-
-
-def reached(prefix: str) -> pl.Expr:
-    """Whether a row reaches the threshold that `against` put beside it."""
-    value, threshold = pl.col(f"{prefix}_value"), pl.col(f"{prefix}_threshold")
-    above = pl.when(pl.col(f"{prefix}_strict")).then(value > threshold).otherwise(value >= threshold)
-    return above.fill_null(False)
 
 
 def largest(rows: pl.DataFrame, prefix: str, policy: Policy) -> pl.DataFrame:
@@ -77,8 +71,7 @@ def _in(bucket: str, amount: Decimal, currency: str, policy: Policy) -> str:
     exact = Fraction(amount)
     if currency != bucket:
         exact = exact * Fraction(policy.rates[currency]) / Fraction(policy.rates[bucket])
-    millionths = round(exact * 10**6)
-    return f"{millionths // 10**6}.{millionths % 10**6:06d}".rstrip("0").rstrip(".")
+    return trimmed(exact)
 
 
 def day_warnings(days: pl.DataFrame, name: str, detector: str, policy: Policy) -> pl.DataFrame:
@@ -92,8 +85,3 @@ def day_warnings(days: pl.DataFrame, name: str, detector: str, policy: Policy) -
         pl.format(f"{name}|{{}}", pl.col("day").dt.to_string("%Y-%m-%d")).alias("anchor"),
     )
     return as_warnings(frame, detector, rule).with_columns(frame["day"])
-
-
-def with_days(found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A rule's warnings, and the day of each."""
-    return found.drop("day"), found.select("warning_id", "subject", "day")

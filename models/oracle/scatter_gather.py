@@ -11,6 +11,7 @@ from models.oracle.frames import (
     by_span,
     by_version,
     in_base,
+    no_days,
     no_warnings,
     rate_places,
     scale_of,
@@ -41,7 +42,7 @@ def scatter_gather(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.Da
     dealt = events.select("customer_id", "identity", "day").drop_nulls().unique()
     unit = 10 ** (scale_of(events) + places)
     warnings = [no_warnings()]
-    days = [pl.DataFrame(schema={"warning_id": pl.String, "subject": pl.String, "day": pl.Date})]
+    days = [no_days()]
     for policy, first, end in by_version(policies):
         rule = policy.detectors.scatter_gather
         if rule.mode == "off":

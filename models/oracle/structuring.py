@@ -1,19 +1,15 @@
 """structuring a second time: transactions below their threshold, summed over the working days up to each day."""
 
-from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import Decimal
-from fractions import Fraction
 
 import polars as pl
 
 from models.calendar import BankCalendar
-from models.oracle.classified import reaches
-from models.oracle.frames import as_warnings, big, by_span, no_warnings, rate_places, scale_of, with_window_end
+from models.oracle.classified import ONE, in_bucket, is_times, reaches
+from models.oracle.frames import as_warnings, by_span, no_warnings, rate_places, scale_of, with_window_end
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
-ONE = Decimal(1)
 SERIES = ("customer_id", "class", "direction", "bucket")
 EPISODE = (*SERIES, "block")
 
@@ -65,25 +61,11 @@ def structuring(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataF
     return warnings, warnings.join(evidence, on=["subject", "anchor"]).select("warning_id", "subject", "day")
 
 
-def in_bucket(sums: Iterable[tuple[str, int]], policy: Policy, scale: int, places: int) -> list[str]:
-    """Sums of `value` (by bucket) in the money of their bucket at the rate of a day, as text of at most six places.
-
-    Args:
-        scale: decimal places of the amounts.
-        places: further ones of the bucket of foreign currencies, which is kept in base money.
-    """
-    foreign = policy.money.foreign
-    base = Fraction(policy.rates[foreign]) * 10 ** (scale + places)
-    exact = (Fraction(value) / (base if bucket == foreign else 10**scale) for bucket, value in sums)
-    millionths = [round(one * 10**6) for one in exact]
-    return [f"{one // 10**6}.{one % 10**6:06d}".rstrip("0").rstrip(".") for one in millionths]
-
-
 def _near(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Transactions from the share of the threshold on (the share itself is near) that do not reach the threshold."""
-    share = Fraction(policy.detectors.structuring.near_from.value)
-    at_share = pl.col("value") * big(share.denominator) >= pl.col("threshold") * big(share.numerator)
-    return rows.filter(at_share & ~reaches(ONE)).select(*SERIES, "event_time", "day", "value", "threshold", "strict")
+    return rows.filter(is_times(policy.detectors.structuring.near_from.value) & ~reaches(ONE)).select(
+        *SERIES, "event_time", "day", "value", "threshold", "strict"
+    )
 
 
 def _windows(days: pl.Series, policies: PolicyHistory) -> pl.DataFrame:

@@ -1,19 +1,14 @@
 """suspicious_counterparty a second time: whom a customer dealt with on a day, by list, country, number and novelty."""
 
-from datetime import UTC, timedelta
-
 import polars as pl
 
-from models.events import Counterparty
-from models.oracle.classified import against
-from models.oracle.frames import by_span
-from models.oracle.missing_control import CUSTOMER_DAY, day_warnings, largest, reached, with_days
+from models.oracle.classified import ONE, against, reaches, with_entries
+from models.oracle.frames import by_span, settled, with_days
+from models.oracle.missing_control import CUSTOMER_DAY, day_warnings, largest
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import SEVERITIES, severity_rank
 
 DETECTOR = "suspicious_counterparty"
-PARTY = ("account_id", "name", "bank", "country")
-PARTY_COLUMNS = tuple(f"counterparty.{part}" for part in PARTY)
 
 
 def suspicious_counterparty(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -33,13 +28,7 @@ def suspicious_counterparty(events: pl.DataFrame, policies: PolicyHistory) -> tu
 
 def _listed(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Days with anyone on the list; observed is how many transactions were with the entry that is named first."""
-    parties = rows.select(PARTY_COLUMNS).unique()
-    entries = []
-    for fields in parties.iter_rows():
-        entry = policy.watch_list.match(Counterparty(**dict(zip(PARTY, fields, strict=True))))
-        entries.append(None if entry is None else entry.entry_id)
-    parties = parties.with_columns(pl.Series("entry", entries, dtype=pl.String)).drop_nulls("entry")
-    hits = rows.join(parties, on=PARTY_COLUMNS, nulls_equal=True)
+    hits = with_entries(rows, policy).drop_nulls("entry")
     days = hits.group_by(CUSTOMER_DAY).agg(
         pl.col("event_time").max(), (pl.col("entry") == pl.col("entry").min()).sum().cast(pl.String).alias("observed")
     )
@@ -49,7 +38,7 @@ def _listed(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
 
 def _countries(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     risky = pl.col("counterparty.country").is_in(list(policy.counterparties.high_risk_countries)).fill_null(False)
-    hits = rows.filter(risky & reached("country"))
+    hits = rows.filter(risky & reaches(ONE, "country_value", "country_"))
     days = hits.group_by(CUSTOMER_DAY).agg(pl.col("event_time").max())
     days = days.join(largest(hits, "country", policy), on=CUSTOMER_DAY)
     rank = pl.lit(severity_rank(policy.detectors.suspicious_counterparty.severity))
@@ -62,7 +51,7 @@ def _payees(rows: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: 
         (pl.col("direction") == "out")
         & (pl.col("method") == "transfer")
         & pl.col("identity").is_not_null()
-        & reached("payee")
+        & reaches(ONE, "payee_value", "payee_")
     )
     pairs = _with_novelty(paid.select(*CUSTOMER_DAY, "identity").unique(), events, policy, policies)
     numbers = pairs.group_by(CUSTOMER_DAY).agg(pl.len().alias("payees"), pl.col("new").sum().alias("fresh"))
@@ -79,11 +68,9 @@ def _payees(rows: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: 
 def _with_novelty(pairs: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: PolicyHistory) -> pl.DataFrame:
     """(customer, day, payee) and whether the two, long acquainted with the bank, are strangers to each other."""
     after = pl.duration(days=policy.counterparties.new_after.whole)
-    lateness = timedelta(days=policies.longest(lambda one: one.events.lateness.whole))
-    calendar = policy.bank_calendar
     days = pairs["day"].unique().to_list()
     # Later dealings may come behind the payment: what is said of it must not wait for them.
-    until = [calendar.day_of(calendar.day_window(one)[0].astimezone(UTC) - lateness) for one in days]
+    until = [settled(one, policies) for one in days]
     certain = pl.DataFrame({"day": days, "until": until}, schema={"day": pl.Date, "until": pl.Date})
     known = events.group_by("customer_id").agg(pl.col("day").min().alias("since"))
     dealings = events.select("customer_id", "identity", pl.col("day").alias("dealt")).drop_nulls("identity").unique()

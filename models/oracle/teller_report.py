@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from models.oracle.frames import as_warnings, by_span, no_warnings, with_window_end
+from models.oracle.frames import as_warnings, by_span, with_days, with_window_end
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
@@ -23,9 +23,8 @@ def teller_reports(accepted: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         rule = policy.detectors.teller_report
         if rule.mode == "off":
-            return no_warnings().with_columns(pl.lit(None, dtype=pl.Date).alias("day"))
+            rows = rows.clear()
         frame = with_window_end(rows, policy).with_columns(pl.lit(severity_rank(rule.severity)).alias("rank"))
         return as_warnings(frame, "teller_report", rule).with_columns(frame["day"])
 
-    found = by_span(firing, policies, judge)
-    return found.drop("day"), found.select("warning_id", "subject", "day")
+    return with_days(by_span(firing, policies, judge))
