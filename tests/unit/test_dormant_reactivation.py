@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from models import oracle
 from models.detectors.dormant_reactivation import DormantReactivation, DormantReactivationState
 from models.events import Transaction
-from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.reference import Rate
 from models.risk_warning import RiskWarning
 from tests.make import at, transaction
+from tests.rules import agreed, streamed, told
 
 NAME = "dormant_reactivation"
 AWAKE = date(2026, 3, 2)
@@ -57,30 +56,8 @@ def from_day(policy: Policy, day: date) -> Policy:
     return replace(policy, policy=replace(policy.policy, version=f"from {day}", valid_from=at(f"{day} 00:00")))
 
 
-def streamed(policies: PolicyHistory, *events: Transaction) -> dict[str, RiskWarning]:
-    """The rule's warnings by id, with a restart after each event."""
-    pipeline = LocalPipeline(policies)
-    for event in events:
-        pipeline.feed("transactions", event)
-        pipeline.restart()
-    assert not pipeline.refusals
-    return {key: one for key, one in pipeline.warnings.items() if one.detector == NAME}
-
-
-def told(found: dict[str, RiskWarning]) -> dict[str, tuple[Any, ...]]:
-    """What must not depend on the order of arrival."""
-    return {key: (one.severity, one.event_ids, one.event_count, one.window, one.reasons) for key, one in found.items()}
-
-
 def warnings_of(policies: PolicyHistory, *events: Transaction) -> list[RiskWarning]:
-    """The stream's warnings, which the oracle must give as well."""
-    found = streamed(policies, *events)
-    expected = oracle.warnings(transactions=oracle.from_events(events), policies=policies)
-    rows = expected.filter(expected["detector"] == NAME).iter_rows(named=True)
-    assert {key: (one.severity, Decimal(one.reasons[0].observed), one.window.end) for key, one in found.items()} == {
-        row["warning_id"]: (row["severity"], Decimal(row["observed"]), row["window_end"]) for row in rows
-    }
-    return sorted(found.values(), key=lambda one: one.event_time)
+    return agreed(policies, NAME, events)
 
 
 @pytest.mark.parametrize(("silent", "found"), [(363, 0), (364, 0), (365, 1), (366, 1), (2000, 1)])
@@ -163,7 +140,7 @@ def test_any_order_within_the_lateness(policies: PolicyHistory) -> None:
     expected = {one.warning_id: one for one in warnings_of(policies, OLD, *moves)}
     assert len(expected) == 1
     for order in permutations(moves):
-        assert told(streamed(policies, OLD, *order)) == told(expected)
+        assert told(streamed(policies, NAME, [OLD, *order])) == told(expected)
 
 
 def test_a_late_event_at_the_very_end_of_the_watch_finds_its_first_day(policies: PolicyHistory) -> None:
@@ -172,7 +149,7 @@ def test_a_late_event_at_the_very_end_of_the_watch_finds_its_first_day(policies:
     last, later = days_on("c", 13, "249990"), days_on("d", 16, "10")
     (one,) = warnings_of(policies, OLD, first, second, later, last)
     assert one.event_ids == ("a", "b", "c")
-    assert told({one.warning_id: one}) == told(streamed(policies, OLD, first, second, last, later))
+    assert told({one.warning_id: one}) == told(streamed(policies, NAME, [OLD, first, second, last, later]))
     assert not warnings_of(policies, OLD, first, second, replace(later, event_id="x"), replace(last, amount=Decimal(9)))
 
 
@@ -232,6 +209,6 @@ def test_stream_equals_oracle_under_lateness(policy: Policy, moves: list[tuple[A
         when = START + timedelta(days=day, hours=number % 24)
         event = transaction(f"e{number}", when, amount, currency=currency, purpose=purpose)
         arrivals.append((when + timedelta(hours=late), event))
-    in_order = streamed(policies, *sorted((event for _, event in arrivals), key=lambda one: one.event_time))
+    in_order = streamed(policies, NAME, sorted((event for _, event in arrivals), key=lambda one: one.event_time))
     late_ones = warnings_of(policies, *(event for _, event in sorted(arrivals, key=lambda one: one[0])))
     assert told({one.warning_id: one for one in late_ones}) == told(in_order)

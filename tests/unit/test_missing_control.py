@@ -16,6 +16,7 @@ from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import RiskWarning
 from tests.make import at, transaction
+from tests.rules import by_code, streamed
 
 NOON = "2026-03-02 12:00"
 CHECKED = Controls(identity_verified=True)
@@ -30,18 +31,7 @@ def handled(event_id: str, amount: str, when: str = NOON, **fields: Any) -> Tran
 
 
 def warnings_of(policies: PolicyHistory, *events: Transaction, restart: bool = False) -> dict[str, RiskWarning]:
-    """By the code of the first reason and, after the first day, its day."""
-    pipeline = LocalPipeline(policies)
-    for event in events:
-        pipeline.feed("transactions", event)
-        if restart:
-            pipeline.restart()
-    assert not pipeline.refusals
-    return {
-        f"{one.reasons[0].code}|{one.window.start:%d}": one
-        for one in pipeline.warnings.values()
-        if one.detector == "missing_control"
-    }
+    return by_code(streamed(policies, "missing_control", events, restart=restart))
 
 
 def codes(policies: PolicyHistory, *events: Transaction) -> set[str]:

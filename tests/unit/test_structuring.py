@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from models import oracle
 from models.detectors.structuring import Structuring, StructuringState
 from models.events import Transaction
-from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.reference import Rate
 from models.risk_warning import RiskWarning
 from tests.make import at, transaction
+from tests.rules import agreed, streamed, told
 
 NAME = "structuring"
 
@@ -54,30 +53,8 @@ def dollar(day: str, rate: str) -> Rate:
     return Rate(currency="USD", as_of=date.fromisoformat(day), rate=Decimal(rate), source="test")
 
 
-def streamed(policies: PolicyHistory, *events: Transaction) -> dict[str, RiskWarning]:
-    """The rule's warnings by id, with a restart after each event."""
-    pipeline = LocalPipeline(policies)
-    for event in events:
-        pipeline.feed("transactions", event)
-        pipeline.restart()
-    assert not pipeline.refusals
-    return {key: one for key, one in pipeline.warnings.items() if one.detector == NAME}
-
-
-def told(found: dict[str, RiskWarning]) -> dict[str, tuple[Any, ...]]:
-    """What must not depend on the order of arrival."""
-    return {key: (one.severity, one.event_ids, one.event_count, one.window, one.reasons) for key, one in found.items()}
-
-
 def warnings_of(policies: PolicyHistory, *events: Transaction) -> list[RiskWarning]:
-    """The stream's warnings, which the oracle must give as well."""
-    found = streamed(policies, *events)
-    expected = oracle.warnings(transactions=oracle.from_events(events), policies=policies)
-    rows = expected.filter(expected["detector"] == NAME).iter_rows(named=True)
-    assert {key: (one.severity, Decimal(one.reasons[0].observed), one.window.end) for key, one in found.items()} == {
-        row["warning_id"]: (row["severity"], Decimal(row["observed"]), row["window_end"]) for row in rows
-    }
-    return sorted(found.values(), key=lambda one: one.event_time)
+    return agreed(policies, NAME, events)
 
 
 def test_two_amounts_just_below_it(policies: PolicyHistory) -> None:
@@ -218,7 +195,7 @@ def test_any_order_of_arrival_gives_the_same(policies: PolicyHistory) -> None:
     expected = {one.warning_id: one for one in warnings_of(policies, *events)}
     assert len(expected) == 2
     for order in permutations(events):
-        assert told(streamed(policies, *order)) == told(expected)
+        assert told(streamed(policies, NAME, order)) == told(expected)
 
 
 def test_state_survives_bytes_and_stays_bounded(policies: PolicyHistory, policy: Policy) -> None:
@@ -261,6 +238,6 @@ def test_stream_equals_oracle_under_lateness(policy: Policy, steps: list[tuple[i
         value = (Decimal(amount) * times).quantize(smallest, rounding=ROUND_DOWN)
         event = cash(f"e{number}", "2026-01-01 00:00", str(value), currency=currency)
         arrivals.append((4 * when + late, replace(event, event_time=START + timedelta(hours=4 * when))))
-    in_order = streamed(policies, *sorted((event for _, event in arrivals), key=lambda one: one.event_time))
+    in_order = streamed(policies, NAME, sorted((event for _, event in arrivals), key=lambda one: one.event_time))
     late_ones = warnings_of(policies, *(event for _, event in sorted(arrivals, key=lambda one: one[0])))
     assert told({one.warning_id: one for one in late_ones}) == told(in_order)

@@ -19,6 +19,7 @@ from models.policy import Policy, PolicyHistory
 from models.risk_warning import RiskWarning
 from models.watch_list import WatchEntry
 from tests.make import at, transaction
+from tests.rules import by_code, streamed
 
 DAY = "2026-03-02"
 NOON = f"{DAY} 12:00"
@@ -35,18 +36,7 @@ def entry(entry_id: str, kind: Any, value: str, **fields: Any) -> WatchEntry:
 
 
 def warnings_of(policies: PolicyHistory, *events: Transaction, restart: bool = False) -> dict[str, RiskWarning]:
-    """By the code of the first reason and the day of the month."""
-    pipeline = LocalPipeline(policies)
-    for event in events:
-        pipeline.feed("transactions", event)
-        if restart:
-            pipeline.restart()
-    assert not pipeline.refusals
-    return {
-        f"{one.reasons[0].code}|{one.window.start:%d}": one
-        for one in pipeline.warnings.values()
-        if one.detector == "suspicious_counterparty"
-    }
+    return by_code(streamed(policies, "suspicious_counterparty", events, restart=restart))
 
 
 def payments(count: int, when: str = NOON, amount: str = "5000", first: int = 0, **fields: Any) -> list[Transaction]:
