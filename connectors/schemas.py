@@ -76,7 +76,7 @@ def asyncapi() -> dict[str, Any]:
             "x-writers": list(spec.writers),
             "x-readers": list(spec.readers),
         }
-        action = "receive" if spec.direction == "input" else "send"
+        action = "receive" if spec.direction in ("input", "reference") else "send"
         operations[f"{action}-{name}"] = {"action": action, "channel": {"$ref": f"#/channels/{name}"}}
     return {
         "asyncapi": "3.0.0",

@@ -15,10 +15,13 @@ from msgspec import Struct
 from models.dead_letter import DeadLetter, Redrive
 from models.events import Action, CapitalPosition, LoanEvent, PostReport, Transaction
 from models.messages import LoanDeltas, LoanWatermark, PortfolioEntry
+from models.reference import Mute, PolicyVersion, Rate
 from models.response.case import Case
 from models.risk_warning import RiskWarning
+from models.watch_list import WatchEntry
 
-Direction = Literal["input", "internal", "output"]
+# A reference topic holds what judges events: read whole by every worker, then followed.
+Direction = Literal["input", "reference", "internal", "output"]
 
 FOREVER = "-1"
 # Ten years: Order 2025 No. 11 of PBOC, NFRA and CSRC on customer due diligence and the keeping of records.
@@ -96,6 +99,10 @@ def _input(milliseconds: str = FOREVER) -> dict[str, str]:
     return _kept(milliseconds, arrival=True, most=MAX_INPUT_BYTES)
 
 
+def _reference() -> dict[str, str]:
+    return _latest(MAX_INPUT_BYTES) | {"message.timestamp.type": "LogAppendTime"}
+
+
 _WARNING = Message("warning", 1, RiskWarning)
 _DEPARTMENTS = {"credit": "The credit department", "operations": "The operations department"}
 
@@ -155,6 +162,50 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         writers=("departments",),
         readers=("cases",),
         description="What a department did on a case.",
+    ),
+    TopicSpec(
+        name="policy",
+        direction="reference",
+        key="policy_id@version",
+        key_fields=("policy_id",),
+        messages=(Message("policy-version", 1, PolicyVersion),),
+        configs=_reference(),
+        writers=("liandong policy",),
+        readers=("workers", "liandong verify"),
+        description="Every policy version, whole, with who proposed and who approved it.",
+    ),
+    TopicSpec(
+        name="rates",
+        direction="reference",
+        key="currency@as_of",
+        key_fields=("currency",),
+        messages=(Message("rate", 1, Rate),),
+        configs=_reference(),
+        writers=("liandong rates", "treasury"),
+        readers=("workers", "liandong verify"),
+        description="What a currency is worth in the policy's base currency, from a day on.",
+    ),
+    TopicSpec(
+        name="watch-list",
+        direction="reference",
+        key="entry_id",
+        key_fields=("entry_id",),
+        messages=(Message("watch-entry", 1, WatchEntry),),
+        configs=_reference(),
+        writers=("liandong watch-list", "compliance"),
+        readers=("workers", "liandong verify"),
+        description="Accounts, names and countries whose dealings somebody must look at, from day to day.",
+    ),
+    TopicSpec(
+        name="mutes",
+        direction="reference",
+        key="mute_id",
+        key_fields=("mute_id",),
+        messages=(Message("mute", 1, Mute),),
+        configs=_reference(),
+        writers=("liandong mute",),
+        readers=("workers",),
+        description="Dismissed patterns of which nobody is told for a while, with who asked and who agreed.",
     ),
     TopicSpec(
         name="portfolio.deltas",

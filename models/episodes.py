@@ -1,14 +1,16 @@
 """One warning an episode: findings that name the same episode become revisions of one RiskWarning.
 
 A finding is told again only when it says something new: it is graver, it has more evidence (each event at
-first, later at each doubling), or it is corroborated. Departments get a copy when the warning is new, graver,
-or the policy's interval since their last copy is over. A warning's severity never falls.
+first, later at each doubling), or it is corroborated. Departments get a copy when the warning is new to them,
+graver than they know, or the policy's interval since their last copy is over; none while it is muted, so that
+they get it with its next event after the mute. A warning's severity never falls.
 """
 
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from models.mutes import Mutes
 from models.policy import Policy, Rule
 from models.risk_warning import Finding, Reason, RiskWarning, Severity, raised, severity_rank, warning_id
 
@@ -25,6 +27,7 @@ class Episode(Struct):
     told_severity: Severity = "low"
     told_count: int = 0
     notified_at: datetime | None = None
+    notified_severity: Severity | None = None
 
     @property
     def id(self) -> str:
@@ -47,11 +50,19 @@ def observe(episode: Episode | None, detector: str, version: int, finding: Findi
 
 
 def tell(
-    episode: Episode, rule: Rule, policy: Policy, *, event_time: datetime, now: datetime, late: bool
+    episode: Episode,
+    rule: Rule,
+    policy: Policy,
+    mutes: Mutes,
+    *,
+    event_time: datetime,
+    now: datetime,
+    late: bool,
 ) -> RiskWarning | None:
     """The next revision of the episode's warning, or None when there is nothing new to say.
 
     Args:
+        mutes: who need not be told of what.
         event_time: of the event that gives the occasion.
         now: the runner's clock, written into `detected_at` alone.
         late: the event came behind its customer's newest.
@@ -61,14 +72,17 @@ def tell(
     graver = first or severity_rank(severity) > severity_rank(episode.told_severity)
     until = policy.episodes.every_event_until.whole
     grown = count > episode.told_count and (count <= until or count >= 2 * episode.told_count)
-    if not (graver or grown):
+    mute = mutes.muting(episode.finding.subject, episode.detector, severity, event_time)
+    owed = mute is None and _unknown_to_departments(episode, severity)
+    if not (graver or grown or owed):
         return None
     renotify = timedelta(hours=policy.episodes.renotify_after.whole)
-    notify = graver or (episode.notified_at is not None and event_time - episode.notified_at >= renotify)
+    over = episode.notified_at is not None and event_time - episode.notified_at >= renotify
+    notify = mute is None and (owed or over)
     episode.revision += 1
     episode.told_severity, episode.told_count = severity, count
     if notify:
-        episode.notified_at = event_time
+        episode.notified_at, episode.notified_severity = event_time, severity
     finding = episode.finding
     return RiskWarning(
         warning_id=episode.id,
@@ -89,7 +103,14 @@ def tell(
         detected_at=now,
         late=late,
         notify=notify,
+        muted_by=mute.mute_id if mute is not None else None,
     )
+
+
+def _unknown_to_departments(episode: Episode, severity: Severity) -> bool:
+    """Whether the departments were never told of the warning, or of nothing as grave."""
+    known = episode.notified_severity
+    return known is None or severity_rank(severity) > severity_rank(known)
 
 
 def _corroboration(partners: tuple[str, ...]) -> tuple[Reason, ...]:

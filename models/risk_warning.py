@@ -97,6 +97,7 @@ class RiskWarning(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detected_at: datetime
     late: bool = False
     notify: bool = False  # a department's copy goes out: new, graver, or the policy's interval is over
+    muted_by: str | None = None  # the mute because of which nobody is told of this revision
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ watch list and mutes hold at an event time. No figure lives in code.
 """
 
 from models.policy.figures import LEVELS, Amounts, Figure, Level, LevelFigures, Part, PolicyError, parts
-from models.policy.history import PolicyHistory
+from models.policy.history import PolicyHistory, published_policy
 from models.policy.parse import parse_policy
 from models.policy.response import Deadlines, Measure, Response
 from models.policy.rules import (
@@ -54,4 +54,5 @@ __all__ = [
     "TellerReport",
     "parse_policy",
     "parts",
+    "published_policy",
 ]

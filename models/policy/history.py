@@ -5,12 +5,15 @@ whatever order its events come.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
+from itertools import pairwise
 
+from models.mutes import Mutes
 from models.policy.figures import Figure, PolicyError
+from models.policy.parse import parse_policy
 from models.policy.version import Policy
-from models.reference import Rate
+from models.reference import Mute, PolicyVersion, Rate, same_person
 from models.watch_list import WatchEntry, WatchList
 
 _FIRST = date.min
@@ -20,7 +23,11 @@ class PolicyHistory:
     """Versions, rates and watch list entries by the day from which they hold.
 
     The first version also governs everything before it; a currency's rate in the policy holds until the first
-    rate given for it.
+    rate given for it. What arrives later is taken with `take`; whoever holds the history then judges by it.
+
+    Attributes:
+        versions: in the order in which they come into force.
+        mutes: who need not be told of what.
 
     Raises:
         PolicyError: no version, two versions of one name or day, versions that differ in zone or currencies, or a
@@ -30,17 +37,54 @@ class PolicyHistory:
     def __init__(self, *versions: Policy, rates: Iterable[Rate] = (), watch_list: Iterable[WatchEntry] = ()) -> None:
         if not versions:
             raise PolicyError("at least one policy version is needed")
-        self.versions = tuple(sorted(versions, key=lambda policy: policy.policy.valid_from))
+        self.versions = _in_order(versions)
+        self.mutes = Mutes()
         self._rates = {(rate.currency, rate.as_of): rate for rate in rates}
         self._entries = {entry.entry_id: entry for entry in watch_list}
-        first = self.versions[0]
-        _check_names(self.versions)
-        for one, other in zip(self.versions, self.versions[1:], strict=False):
-            _check_successor(one, other)
-        if any(rate.currency == first.money.base for rate in self._rates.values()):
-            raise PolicyError(f"a rate is given for {first.money.base}, which is money.base and so worth 1")
-        self._calendar = first.bank_calendar
+        for rate in self._rates.values():
+            self._check_rate(rate)
+        self._calendar = self.versions[0].bank_calendar
+        self._watch_lists: dict[tuple[int, tuple[WatchEntry, ...]], WatchList] = {}
         self._rebuild()
+
+    def take(self, item: Policy | PolicyVersion | Rate | WatchEntry | Mute) -> bool:
+        """Take what was published, in place of what bore the same name.
+
+        A version that is only proposed, or rejected, changes nothing.
+
+        Returns:
+            True when some day is now judged by other figures, or somebody is told of more or less.
+
+        Raises:
+            PolicyError: it must not be used; the history is unchanged.
+        """
+        if isinstance(item, Mute):
+            return self.mutes.take(item)
+        if isinstance(item, PolicyVersion):
+            return item.state == "approved" and self.take(published_policy(item))
+        if isinstance(item, Policy):
+            if item in self.versions:
+                return False
+            self.versions = _in_order((*self.versions, item))
+        elif isinstance(item, Rate):
+            self._check_rate(item)
+            if self._rates.get((item.currency, item.as_of)) == item:
+                return False
+            self._rates[item.currency, item.as_of] = item
+        else:
+            if self._entries.get(item.entry_id) == item:
+                return False
+            self._entries[item.entry_id] = item
+        if not isinstance(item, Rate):
+            self._watch_lists.clear()
+        # Whoever asks next has it made anew: ten thousand entries taken in a row cost one making, not ten thousand.
+        self._single, self._days = None, []
+        return True
+
+    def _check_rate(self, rate: Rate) -> None:
+        base = self.versions[0].money.base
+        if rate.currency == base:
+            raise PolicyError(f"a rate is given for {base}, which is money.base and so worth 1")
 
     def at(self, instant: datetime) -> Policy:
         """What holds at an event time."""
@@ -48,6 +92,8 @@ class PolicyHistory:
 
     def on(self, day: date) -> Policy:
         """What holds on a day of the bank."""
+        if not self._days:
+            self._rebuild()
         if self._single is not None:
             return self._single
         index = bisect_right(self._days, day) - 1
@@ -67,6 +113,8 @@ class PolicyHistory:
 
     def spans(self) -> list[tuple[Policy, date, date]]:
         """(policy, first day, first day after it) of each stretch of days without a change, in order."""
+        if not self._days:
+            self._rebuild()
         if self._single is not None:
             return [(self._single, date.min, date.max)]
         ends = [*self._days[1:], date.max]
@@ -101,7 +149,47 @@ class PolicyHistory:
         figures = {
             code: Figure(value=rate.rate, unit=f"{base} per {code}", source=rate.source) for code, rate in valid.items()
         }
-        return version.with_reference(figures, WatchList(entries, version.counterparties.name_similarity.whole))
+        return version.with_reference(figures, self._watch_list(entries, version.counterparties.name_similarity.whole))
+
+    def _watch_list(self, entries: list[WatchEntry], similarity: int) -> WatchList:
+        """One list for all days with the same entries: rates change daily, lists of many thousand names do not."""
+        key = similarity, tuple(entries)
+        if key not in self._watch_lists:
+            self._watch_lists[key] = WatchList(entries, similarity)
+        return self._watch_lists[key]
+
+
+def published_policy(published: PolicyVersion) -> Policy:
+    """The policy in a published version.
+
+    Raises:
+        PolicyError: its text is no policy, or speaks of another version, day or people.
+    """
+    policy = parse_policy(published.text, published.event_id)
+    head = policy.policy
+    for what, inside, outside in (
+        ("policy.id", head.id, published.policy_id),
+        ("policy.version", head.version, published.version),
+        ("policy.valid_from", head.valid_from, published.valid_from),
+    ):
+        if inside != outside:
+            raise PolicyError(f"{published.event_id}: {what} is {inside} in its text, {outside} where it was proposed")
+    for what, inside, outside_by in (
+        ("proposed_by", head.proposed_by, published.proposed_by),
+        ("approved_by", head.approved_by, published.approved_by),
+    ):
+        if outside_by is not None and not same_person(outside_by, inside):
+            raise PolicyError(f"{published.event_id}: policy.{what} is {inside} in its text, but it was {outside_by}")
+    return policy
+
+
+def _in_order(versions: Iterable[Policy]) -> tuple[Policy, ...]:
+    """Versions by the day from which they hold, checked against one another."""
+    ordered = tuple(sorted(versions, key=lambda policy: policy.policy.valid_from))
+    _check_names(ordered)
+    for one, other in pairwise(ordered):
+        _check_successor(one, other)
+    return ordered
 
 
 def _check_names(versions: tuple[Policy, ...]) -> None:
@@ -112,15 +200,21 @@ def _check_names(versions: tuple[Policy, ...]) -> None:
 
 
 def _check_successor(one: Policy, other: Policy) -> None:
+    if problems := list(successor_problems(one, other)):
+        raise PolicyError("; ".join(problems))
+
+
+def successor_problems(one: Policy, other: Policy) -> Iterator[str]:
+    """Why a version cannot follow another in one pipeline, each as a sentence that names the key."""
     if one.policy.valid_from == other.policy.valid_from:
-        raise PolicyError(f"{one.version} and {other.version} hold from the same instant")
+        yield f"{one.version} and {other.version} hold from the same instant"
     for what, mine, theirs in (
         ("calendar.timezone", one.calendar.timezone, other.calendar.timezone),
         ("money.base", one.money.base, other.money.base),
         ("money.foreign", one.money.foreign, other.money.foreign),
     ):
         if mine != theirs:
-            raise PolicyError(
+            yield (
                 f"{other.version} has {what} {theirs}, {one.version} had {mine}: sums and days under way would change "
                 "their meaning; start a pipeline of its own"
             )

@@ -112,7 +112,7 @@ class CasesStage:
     def _warning(self, here: Here, warning: RiskWarning, record: Record) -> list[Emit]:
         if not warning.subject:
             raise Refused("missing", "subject", "a warning needs a subject")
-        if warning.mode == "shadow":
+        if warning.mode == "shadow" or warning.muted_by is not None:
             return []
         # A record stamped ahead of its arrival must not make everything else overdue.
         ahead = record.ingest_time + self._policies.at(record.ingest_time).future_tolerance

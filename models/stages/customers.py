@@ -97,7 +97,15 @@ class CustomersStage:
                     continue
                 for episode in self._observe(state, detector, finding):
                     rule = getattr(policy.detectors, episode.detector)
-                    warning = tell(episode, rule, policy, event_time=event.event_time, now=record.now, late=late)
+                    warning = tell(
+                        episode,
+                        rule,
+                        policy,
+                        self._policies.mutes,
+                        event_time=event.event_time,
+                        now=record.now,
+                        late=late,
+                    )
                     if warning is not None:
                         yield from warning_emits(warning)
 

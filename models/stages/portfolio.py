@@ -267,7 +267,7 @@ class PortfolioStage:
             k: one for k, one in state.episodes.items() if one.finding.subject != finding.subject or k == key
         }
         episode = state.episodes[key] = observe(state.episodes.get(key), DETECTOR, VERSION, finding)
-        warning = tell(episode, rule, policy, event_time=at, now=now, late=late)
+        warning = tell(episode, rule, policy, self._policies.mutes, event_time=at, now=now, late=late)
         if warning is not None:
             yield from warning_emits(warning)
 

@@ -14,6 +14,10 @@ def test_every_topic_of_the_contract_is_there() -> None:
         "loans",
         "capital",
         "actions",
+        "policy",
+        "rates",
+        "watch-list",
+        "mutes",
         "portfolio.deltas",
         "warnings",
         "warnings.credit",
@@ -39,8 +43,18 @@ def test_inputs_are_stamped_by_the_broker_and_made_of_events() -> None:
         assert "compact" not in spec.configs["cleanup.policy"]  # an input is history: none of it may be overwritten
 
 
+def test_reference_data_is_compacted_and_made_of_events() -> None:
+    references = [spec for spec in TOPICS.values() if spec.direction == "reference"]
+    assert [spec.name for spec in references] == ["policy", "rates", "watch-list", "mutes"]
+    for spec in references:
+        assert spec.compacted
+        assert spec.configs["message.timestamp.type"] == "LogAppendTime"  # tells what came after the events it governs
+        assert issubclass(spec.schema, Event)
+
+
 def test_only_what_is_current_state_is_compacted() -> None:
-    assert [spec.name for spec in TOPICS.values() if spec.compacted] == ["cases", "portfolio", "redrives"]
+    current = [spec.name for spec in TOPICS.values() if spec.compacted and spec.direction != "reference"]
+    assert current == ["cases", "portfolio", "redrives"]
 
 
 def test_the_dead_letter_of_the_largest_record_fits() -> None:
