@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from connectors.broker import RunningBroker
 from models.policy import Policy, PolicyHistory, parse_policy
 from tests.data import DATA, ROOT
+
+# A shared machine may be slow for a second: no example fails for the time that it took.
+hypothesis.settings.register_profile("liandong", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("liandong")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
