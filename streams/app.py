@@ -12,7 +12,7 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from yarl import URL
 from connectors.errors import LiandongError
 from models.stage import Stage
 from streams.batch_consumer import Batch, BatchApp, BatchConsumer, BatchSchema
+from streams.liveness import Stalls
 from streams.outbox import Outbox
 from streams.state import StateTable
 from streams.step import DEAD_LETTERS, Codec, NoMetrics, RunnerMetrics, StageRunner
@@ -33,6 +34,7 @@ log = logging.getLogger("liandong.worker")
 
 STOP_WITHIN = 10.0  # seconds from a signal to the end of the process
 TICK_EVERY = 1.0  # seconds
+STALL_SECONDS = 30.0  # far above the time of a batch, or that a partition waits for its neighbours' backlog
 CONCURRENT_BATCHES = 4  # of one stage, on different partitions: one waits for the broker while the next computes
 
 
@@ -76,6 +78,9 @@ class Worker(BatchApp):
         group_instance_id: static membership, for brokers that never drop a dead member.
         datadir: where Faust may write; each worker needs its own.
         on_ready: called with the partitions held, after every completed rebalance.
+        background: what else runs in the worker's loop for as long as it lives, given the started outbox, from before
+            the first batch on; when one of them ends, the worker stops.
+        stall_seconds: how long nothing may move where something is left to do.
     """
 
     def __init__(
@@ -91,6 +96,8 @@ class Worker(BatchApp):
         group_instance_id: str | None = None,
         datadir: Path | None = None,
         on_ready: Callable[[set[TP]], None] | None = None,
+        background: Sequence[Callable[[Outbox], Coroutine[Any, Any, None]]] = (),
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
         session = settings.session_timeout_seconds
         super().__init__(
@@ -124,8 +131,10 @@ class Worker(BatchApp):
         self.ready = False
         self.patience: threading.Timer | None = None  # ends the process if a stop hangs
         self._on_ready = on_ready
+        self._background = background
         self._metrics = metrics or NoMetrics()
         self._measured: set[tuple[Stage, int]] = set()
+        self._stalls = Stalls(stall_seconds)
         self.runners = [
             StageRunner(stage, codec, self._state_table(stage), self.outbox, self._metrics, clock, state_cache_keys)
             for stage in stages
@@ -153,8 +162,9 @@ class Worker(BatchApp):
 
         async def process(event: EventT[Any]) -> None:
             try:
-                if self.failure is None:
-                    await runner.run(cast(Batch, event.value))
+                batch = cast(Batch, event.value)
+                if self.failure is None and cast(BatchConsumer, self.consumer).take(batch):
+                    await runner.run(batch)
             except Exception as error:  # whatever it is, the worker stops: nothing may be skipped
                 self.fail(error)
             finally:
@@ -216,6 +226,24 @@ class Worker(BatchApp):
                     for tp in tps:
                         self._metrics.lag(tp.topic, partition, consumer.lag(tp))
                     self._measured.add((runner.stage, partition))
+            await self._keep_moving(consumer)
+
+    async def _keep_moving(self, consumer: BatchConsumer) -> None:
+        """Read again what was fetched and never came: from the committed offsets, where nothing can be lost."""
+        if not self.ready or self.failure is not None:
+            return
+        sources = {tp for tp in consumer.assignment() if tp.topic not in self.tables.changelog_topics}
+        stalled = self._stalls.look({tp: consumer.mark(tp) for tp in sources})
+        if not stalled and not consumer.missing:
+            return
+        names = ", ".join(f"{tp.topic}/{tp.partition}: {consumer.mark(tp)}" for tp in sorted(stalled))
+        why = f"nothing moved for {self._stalls.after:.0f} s on {names}" if stalled else "a batch never came"
+        log.warning("reading again from the committed offsets: %s", why)
+        try:
+            async with asyncio.timeout(self._stalls.after):
+                await consumer.perform_seek()
+        except (KafkaError, TimeoutError) as error:  # the broker is away: its return is waited for, as for all else
+            log.warning("the broker did not answer: %r", error)
 
     def _partitions(self, runner: StageRunner) -> set[int]:
         if not self.ready:
@@ -237,15 +265,16 @@ class Worker(BatchApp):
             loop.add_signal_handler(number, stop.set)
         await self._connect()
         self.finalize()
+        background: list[asyncio.Task[Any]] = [loop.create_task(self._run_background(one)) for one in self._background]
         starting: asyncio.Task[Any] = loop.create_task(self.start())
         time: asyncio.Task[Any] = loop.create_task(self.keep_time())
         watches = (stop.wait(), self.failed.wait(), self._watch_crash())
-        waits: list[asyncio.Task[Any]] = [starting, time, *(loop.create_task(watch) for watch in watches)]
+        waits: list[asyncio.Task[Any]] = [starting, time, *background, *(loop.create_task(one) for one in watches)]
         while not any(task.done() for task in waits):
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if starting in waits and starting.done() and starting.exception() is None:
                 waits.remove(starting)
-        for task in (starting, time):
+        for task in (starting, time, *background):
             if task.done() and (error := task.exception()) is not None:
                 self.fail(error)
         self.patience = threading.Timer(STOP_WITHIN - 0.5, self._leave)
@@ -276,6 +305,10 @@ class Worker(BatchApp):
         except BaseException:
             await self.outbox.stop()
             raise
+
+    async def _run_background(self, task: Callable[[Outbox], Coroutine[Any, Any, None]]) -> None:
+        await task(self.outbox)
+        raise RuntimeError(f"{task!r} ended before the worker did")
 
     async def _watch_crash(self) -> None:
         while not self.crashed:

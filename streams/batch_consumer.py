@@ -8,6 +8,8 @@ What this module promises beyond speed, since Faust does not:
 * Only a batch marked `done` counts as processed. Faust acknowledges events whose agent raised, and events
   that it skips during a rebalance; neither may move the committed offset.
 * The committed offset is the end of the longest done prefix of what was delivered.
+* A batch is taken only after all before it: a key's state remembers the last offset that it has seen, so what came
+  behind would count as seen. Faust drops events without a word; what it dropped is delivered again, in order.
 * Source records are delivered only after this generation's seek to the committed offsets, and without gap or
   overlap from there on. Fetch and seek run side by side in Faust's consumer thread, so a stale fetch may
   arrive after the seek: a record that is not the next one makes the consumer seek back.
@@ -36,15 +38,17 @@ class Batch:
         generation: the group generation in which they were delivered.
 
     Attributes:
+        taken: its processing has begun, see `BatchConsumer.take`.
         done: set by whoever processed it, once all it caused is stored; only then may its offset be committed.
     """
 
-    __slots__ = ("done", "generation", "records", "tp")
+    __slots__ = ("done", "generation", "records", "taken", "tp")
 
     def __init__(self, tp: TP, records: list[Any], generation: int) -> None:
         self.tp = tp
         self.records = records
         self.generation = generation
+        self.taken = False
         self.done = False
 
     @property
@@ -73,6 +77,7 @@ class BatchConsumer(driver.Consumer):
         self._next: dict[TP, int] = {}
         self._probed: dict[TP, int] = {}
         self._sought: int | None = None
+        self.missing = False  # a batch was refused because one before it never came: seek to read it again
 
     # --- reading ---
 
@@ -95,6 +100,8 @@ class BatchConsumer(driver.Consumer):
                 self._next[tp] = batch.end
                 if not self._is_changelog_tp(tp):
                     self._delivered.setdefault(tp, deque()).append(batch)
+                    # Faust drops what lies before this offset, which an event still on its way at a seek may set late.
+                    self._read_offset[tp] = None
                 yield tp, self._message(batch)
 
     @property
@@ -167,6 +174,22 @@ class BatchConsumer(driver.Consumer):
     def _forget_delivered(self) -> None:
         self._delivered.clear()
         self._done_to.clear()
+        self.missing = False
+
+    def take(self, batch: Batch) -> bool:
+        """Whether a batch may be processed now; if not, it comes again.
+
+        It may when every batch delivered before it is taken. One from before a seek or a rebalance may not: it will
+        be, or has been, delivered anew.
+        """
+        for one in self._delivered.get(batch.tp, ()):
+            if one is batch:
+                batch.taken = True
+                return True
+            if not one.taken:
+                self.missing = True
+                return False
+        return False
 
     # --- what to commit ---
 
@@ -207,6 +230,13 @@ class BatchConsumer(driver.Consumer):
             return False
         end = self.highwater(tp)
         return end is not None and self._next[tp] >= end
+
+    def mark(self, tp: TP) -> object | None:
+        """How far a partition is, to tell whether it moves; None where nothing is left, or something is at work."""
+        batches = self._delivered.get(tp, ())
+        if self.caught_up(tp) or any(batch.taken and not batch.done for batch in batches):
+            return None
+        return self._next.get(tp), self._done_to.get(tp), sum(batch.done for batch in batches), len(batches)
 
 
 class BatchTransport(driver.Transport):

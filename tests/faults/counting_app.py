@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import CoordinatorNotAvailableError, TopicAlreadyExistsError
 
 from models.dead_letter import DeadLetter
 from streams.state import FENCE, Kept
@@ -116,7 +116,8 @@ class CountingApp:
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(
-                    f"never: {what}\n" + "\n".join(self.log(worker)[-3000:] for worker in self.workers)
+                    f"never: {what}; {self.lag()} events are not committed, {len(self.emitted())} messages are out\n"
+                    + "\n".join(self.log(worker)[-6000:] for worker in self.workers)
                 )
             time.sleep(0.02)
 
@@ -139,8 +140,12 @@ class CountingApp:
     def lag(self) -> int:
         """Records of the sources beyond the committed offsets."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        committed = admin.list_group_offsets(self.app_id)[self.app_id]
-        admin.close()
+        try:
+            committed = admin.list_group_offsets(self.app_id)[self.app_id]
+        except CoordinatorNotAvailableError:  # a fresh broker before its first group
+            committed = {}
+        finally:
+            admin.close()
         known = {(tp.topic, tp.partition): found.offset for tp, found in committed.items()}
         ends = self._ends("in", "in2")
         return sum(end - max(0, known.get((tp.topic, tp.partition), 0)) for tp, end in ends.items())

@@ -1,12 +1,14 @@
 """A worker process with a stage that only counts, to be killed by tests.
 
 Usage: python -m tests.faults.counting_worker BOOTSTRAP APP_ID [--poison TEXT] [--partitions N] [--max-batch N]
+       [--lose-batch N]
 """
 
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from msgspec import Struct
 from connectors.refusals import Undecodable
 from models.stage import Emit, Record, Refused, States, Tick
 from streams.app import run_worker
+from streams.batch_consumer import BatchConsumer
 
 
 class Count(Struct):
@@ -47,11 +50,11 @@ class CountingStage:
         key = event["key"]
         emits = []
         for name in (key, f"total|{record.partition}"):
-            count = states.load(name, Count) or Count()
-            count.events += 1
-            count.total += event["n"]
-            states.save(name, count)
-            emits.append(count)
+            counted = states.load(name, Count) or Count()
+            counted.events += 1
+            counted.total += event["n"]
+            states.save(name, counted)
+            emits.append(counted)
         return [Emit(self.out, key, {"id": f"{event['id']}@{emits[0].events}", "events": emits[1].events})]
 
     def flush(self, states: States) -> Iterable[Emit]:
@@ -60,8 +63,8 @@ class CountingStage:
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
         if not self.ticks:
             return ()
-        count = states.load(f"total|{states.partition}", Count) or Count()
-        said = {"partition": states.partition, "caught_up": tick.caught_up, "events": count.events}
+        counted = states.load(f"total|{states.partition}", Count) or Count()
+        said = {"partition": states.partition, "caught_up": tick.caught_up, "events": counted.events}
         return [Emit(self.out, f"tick|{states.partition}", said)]
 
 
@@ -107,6 +110,18 @@ def topics_of(app_id: str) -> dict[str, str]:
     }
 
 
+def lose_batch(number: int) -> None:
+    """Let the consumer deliver all but its nth batch, as Faust does with a record that it takes for outdated."""
+    getmany, delivered = BatchConsumer.getmany, count(1)
+
+    async def losing(self: BatchConsumer, timeout: float) -> AsyncIterator[Any]:
+        async for tp, message in getmany(self, timeout):
+            if self._is_changelog_tp(tp) or next(delivered) != number:
+                yield tp, message
+
+    BatchConsumer.getmany = losing  # type: ignore[method-assign]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("bootstrap")
@@ -116,7 +131,10 @@ def main() -> int:
     parser.add_argument("--max-batch", type=int, default=500)
     parser.add_argument("--tick-to-out", action="store_true")
     parser.add_argument("--state-version", type=int, default=1)
+    parser.add_argument("--lose-batch", type=int)
     args = parser.parse_args()
+    if args.lose_batch:
+        lose_batch(args.lose_batch)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stdout)
     topics = topics_of(args.app_id)
     settings = CountingSettings(args.bootstrap, args.app_id, args.partitions, args.max_batch)

@@ -99,3 +99,12 @@ def test_a_worker_that_was_paused_and_replaced_changes_nothing(app: CountingApp)
     app.stop(paused)
     assert app.stop(heir) == 0
     app.assert_exact()
+
+
+def test_a_batch_that_faust_loses_is_read_again(app: CountingApp) -> None:
+    app.send(3_000, keys=50)
+    worker = app.start(*SMALL, "--lose-batch", "7")
+    app.wait_committed()
+    assert "reading again from the committed offsets" in app.log(worker)
+    assert app.stop(worker) == 0
+    app.assert_exact()

@@ -56,6 +56,11 @@ class OfflineConsumer(BatchConsumer):
         self.fetches.append(fetched)
         return [message.value async for _, message in self.getmany(1.0)]  # type: ignore[misc]
 
+    @property
+    def read_offsets(self) -> dict[TP, int | None]:
+        """Below which Faust drops what it is given."""
+        return self._read_offset  # type: ignore[return-value]
+
     def committable(self, tp: TP) -> int | None:
         return self._new_offset(tp)
 
@@ -204,3 +209,45 @@ async def test_caught_up_means_all_known_records_are_done() -> None:
     assert made.caught_up(T0)
     made.app.consumer_generation_id = 2
     assert not made.caught_up(T0)
+
+
+@in_loop
+async def test_a_batch_is_taken_only_after_all_before_it() -> None:
+    one = await consumer()
+    one.app.max_batch = 2
+    first, lost, later = await one.deliver({T0: records(T0, 0, 1, 2, 3, 4, 5)})
+    assert one.take(first)
+    assert not one.take(later)
+    assert one.missing
+    await one.perform_seek()
+    assert not one.missing
+    assert not one.take(lost), "it comes anew after the seek, and out of its turn it would hide what lies before it"
+    again = await one.deliver({T0: records(T0, 0, 1, 2, 3, 4, 5)})
+    assert [one.take(batch) for batch in again] == [True, True, True]
+
+
+@in_loop
+async def test_the_mark_tells_whether_a_partition_moves() -> None:
+    one = await consumer()
+    one.app.max_batch = 2
+    one.ends = {T0: 4}
+    first, second = await one.deliver({T0: records(T0, 0, 1, 2, 3)})
+    waiting = one.mark(T0)
+    assert waiting is not None
+    assert one.mark(T0) == waiting
+    one.take(first)
+    assert one.mark(T0) is None, "something is at work"
+    first.done = True
+    assert one.mark(T0) not in (None, waiting)
+    one.take(second)
+    second.done = True
+    assert one.mark(T0) is None, "nothing is left"
+
+
+@in_loop
+async def test_no_offset_set_late_makes_faust_drop_a_batch() -> None:
+    one = await consumer()
+    one.read_offsets[T0] = 99  # by an event that was still on its way when the partition was sought back
+    (batch,) = await one.deliver({T0: records(T0, 0, 1)})
+    assert one.read_offsets[T0] is None
+    assert one.take(batch)
