@@ -20,7 +20,7 @@ from fractions import Fraction
 from msgspec import Struct
 
 # Sums and squares must not be rounded: the trap turns a lost digit into an error. 600 digits hold any of them.
-_EXACT = Context(prec=600, traps=[Inexact])
+EXACT = Context(prec=600, traps=[Inexact])
 
 
 class Concentration(Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ def concentration(exposures: Mapping[str, Decimal]) -> Concentration | None:
         return None
     total = Decimal(0)
     for _, value in ranked:
-        total = _EXACT.add(total, value)
+        total = EXACT.add(total, value)
     shares = [Fraction(value) / Fraction(total) for _, value in ranked]
     count = len(shares)
     hhi = sum((share * share for share in shares), Fraction())
@@ -116,12 +116,12 @@ class RunningConcentration:
         if not delta.is_finite():
             raise ValueError(f"{delta} is not a finite amount")
         before = self._exposures.get(member, Decimal(0))
-        after = _EXACT.add(before, delta)
+        after = EXACT.add(before, delta)
         if after < 0:
             raise ValueError(f"the exposure of {member!r} would fall to {after}")
-        self._total = _EXACT.add(self._total, delta)
-        grown = _EXACT.multiply(delta, _EXACT.add(before, after))  # after² - before²
-        self._squares = _EXACT.add(self._squares, grown)
+        self._total = EXACT.add(self._total, delta)
+        grown = EXACT.multiply(delta, EXACT.add(before, after))  # after² - before²
+        self._squares = EXACT.add(self._squares, grown)
         if after:
             self._exposures[member] = after
         else:

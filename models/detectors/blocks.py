@@ -4,7 +4,6 @@ A window that slid with the first event seen would give one episode another name
 """
 
 from datetime import date
-from functools import lru_cache
 
 from models.calendar import BankCalendar
 
@@ -15,18 +14,6 @@ def block_of(calendar: BankCalendar, day: date, within: int) -> tuple[int, int]:
     A day off belongs to the working day before it; the days off before a year's first working day to block 0.
     """
     return day.year, max(0, calendar.working_day_of_year(day) - 1) // within
-
-
-@lru_cache(maxsize=1024)
-def block_days(calendar: BankCalendar, block: tuple[int, int], within: int) -> tuple[date, ...]:
-    """The working days of a block, in order; the last block of a year may have fewer."""
-    year, number = block
-    day = calendar.add_working_days(date(year - 1, 12, 31), number * within + 1)
-    days: list[date] = []
-    while len(days) < within and day.year == year:
-        days.append(day)
-        day = calendar.next_working_day(day)
-    return tuple(days)
 
 
 def window_start(calendar: BankCalendar, day: date, within: int) -> date:

@@ -5,20 +5,20 @@ days or more; "short term" is 10 business days or fewer; "large" is at or near t
 """
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from models.calendar import BankCalendar
 from models.detectors.amounts import counts, measure
-from models.detectors.blocks import block_days, block_of
+from models.detectors.blocks import block_of
 from models.detectors.counterparties import Dealings, payee_of, suspicions
 from models.detectors.texts import DIRECTION_NAMES
 from models.events import Transaction
 from models.policy import FrequentLargeTransfers as Rule
 from models.policy import Policy, PolicyHistory
-from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, raised
+from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Severity, Window, raised, severity_rank
 
 
 class LargeTransfer(Struct, frozen=True, order=True):
@@ -42,9 +42,10 @@ class FrequentLargeTransfersState(Struct):
 class FrequentLargeTransfers:
     """Two rules over large transfers of one customer and direction: `same_day` and `consecutive_days`.
 
-    Days only fill up, and blocks of working days are fixed in the calendar, so the same events give the same
-    findings in any order. Non-working days count for `same_day` (a weekend burst must not escape) and neither
-    break nor extend a run of working days.
+    A run is judged by the figures of the day that closes it. The runs that close in one block of working days are one
+    episode: as grave as the gravest version says of what had closed under it, told by the figures of the last of them.
+    Days only fill up, and blocks are fixed in the calendar, so the same events give the same findings in any order.
+    Non-working days count for `same_day` (a weekend burst must not escape) and neither break nor extend a run.
     """
 
     id = "frequent_large_transfers"
@@ -89,51 +90,48 @@ class FrequentLargeTransfers:
         policy: Policy,
         policies: PolicyHistory,
     ) -> Iterator[Finding]:
-        rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
-        direction = event.direction
+        rule, direction = policy.detectors.frequent_large_transfers, event.direction
         today = state.large[f"{direction}|{day}"]
-        if len(today) >= rule.a_day.whole:
+        if rule.mode != "off" and len(today) >= rule.a_day.whole:
             reason = _same_day_reason(direction, day, len(today), rule)
-            yield self._finding(state, event, policy, f"same_day|{direction}|{day}", (day,), reason)
-        if not calendar.is_working_day(day):
-            return
-
-        def has_large(one: date) -> bool:
-            return f"{direction}|{one}" in state.large
-
-        # This day can complete a run for itself and for the working days that follow it (it may be late).
-        following = day
-        blocks: dict[tuple[int, int], Policy] = {}
-        for _ in range(policies.longest(lambda one: one.detectors.frequent_large_transfers.consecutive_days.whole)):
-            closing = policies.on(following)
-            length = closing.detectors.frequent_large_transfers.consecutive_days.whole
-            if qualifies(calendar, following, length, has_large):
-                within = closing.detectors.frequent_large_transfers.within.whole
-                blocks.setdefault(block_of(calendar, following, within), closing)
-            following = calendar.next_working_day(following)
-        for (year, number), closing in blocks.items():
-            days = run_days(calendar, (year, number), closing.detectors.frequent_large_transfers, has_large)
-            reason = _run_reason(direction, days, closing.detectors.frequent_large_transfers)
-            anchor = f"consecutive_days|{direction}|{year}-{number:02d}"
-            yield self._finding(state, event, closing, anchor, days, reason)
+            yield self._finding(state, event, f"same_day|{direction}|{day}", {day: (day,)}, reason, policies)
+        days = _large_days(state, direction)
+        # The event may be late: its day can complete the runs of days that follow it.
+        touched = [closing for closing in days if closing >= day and day in _run(closing, days, policies)]
+        for block in dict.fromkeys(_block(closing, policies) for closing in touched):
+            closed = {one: _run(one, days, policies) for one in days if _block(one, policies) == block}
+            runs = {closing: run for closing, run in closed.items() if run}
+            last = policies.on(max(runs)).detectors.frequent_large_transfers
+            reason = _run_reason(direction, sorted(set().union(*runs.values())), last)
+            anchor = f"consecutive_days|{direction}|{block.year}-{block.number:02d}"
+            yield self._finding(state, event, anchor, runs, reason, policies)
 
     def _finding(
         self,
         state: FrequentLargeTransfersState,
         event: Transaction,
-        policy: Policy,
         anchor: str,
-        days: tuple[date, ...],
+        runs: dict[date, tuple[date, ...]],
         reason: Reason,
+        policies: PolicyHistory,
     ) -> Finding:
+        """The finding of windows, the days of each by the day that closes it, in order."""
+        closings = {policies.on(closing).version: closing for closing in runs}
+        graded: list[Severity] = []
+        for closing in closings.values():
+            policy = policies.on(closing)
+            days = sorted({day for one, run in runs.items() if one <= closing for day in run})
+            transfers = [(day, transfer) for day in days for transfer in state.large[f"{event.direction}|{day}"]]
+            suspicious = suspicions(transfers, state.dealings, policy)
+            watched = any(one.code == "watch_list" for one in suspicious)
+            severity = policy.detectors.frequent_large_transfers.severity
+            graded.append(raised(severity, 2 if watched else 1 if suspicious else 0))
+        # What the last version was shown is all there is.
         rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
-        transfers = [(day, transfer) for day in days for transfer in state.large[f"{event.direction}|{day}"]]
-        suspicious = suspicions(transfers, state.dealings, policy)
-        watched = any(one.code == "watch_list" for one in suspicious)
         return Finding(
             subject=f"customer:{event.customer_id}",
             anchor=anchor,
-            severity=raised(rule.severity, 2 if watched else 1 if suspicious else 0),
+            severity=max(graded, key=severity_rank),
             departments=rule.departments,
             reasons=(reason, *suspicious),
             event_ids=tuple(transfer.event_id for _, transfer in transfers[:MAX_EVIDENCE]),
@@ -161,27 +159,39 @@ def _large_transfer(event: Transaction, payee: str, policy: Policy) -> LargeTran
     )
 
 
-def qualifies(calendar: BankCalendar, day: date, length: int, has_large: Callable[[date], bool]) -> bool:
-    """Whether a working day and the `length` - 1 working days before it all have a large transfer."""
-    for _ in range(length - 1):
-        if not has_large(day):
-            return False
-        day = calendar.previous_working_day(day)
-    return has_large(day)
+class Block(NamedTuple):
+    """A block of `within` working days of a year."""
+
+    year: int
+    number: int
+    within: int
 
 
-def run_days(
-    calendar: BankCalendar, block: tuple[int, int], rule: Rule, has_large: Callable[[date], bool]
-) -> tuple[date, ...]:
-    """The working days that make the block's runs: each day that qualifies and those before it that it needs."""
-    length = rule.consecutive_days.whole
-    days: set[date] = set()
-    for day in block_days(calendar, block, rule.within.whole):
-        if qualifies(calendar, day, length, has_large):
-            for _ in range(length):
-                days.add(day)
-                day = calendar.previous_working_day(day)
-    return tuple(sorted(days))
+def _block(closing: date, policies: PolicyHistory) -> Block:
+    policy = policies.on(closing)
+    within = policy.detectors.frequent_large_transfers.within.whole
+    return Block(*block_of(policy.bank_calendar, closing, within), within)
+
+
+def _large_days(state: FrequentLargeTransfersState, direction: str) -> list[date]:
+    keys = (key.partition("|") for key in state.large)
+    return sorted(date.fromisoformat(day) for one, _, day in keys if one == direction)
+
+
+def _run(closing: date, large: Collection[date], policies: PolicyHistory) -> tuple[date, ...]:
+    """The working days that end with `closing`, as many as its own figures ask for and all of them with a large
+    transfer; empty where these are too few, on a day off, and on a day on which the rule is off.
+    """
+    policy = policies.on(closing)
+    rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
+    if rule.mode == "off" or not calendar.is_working_day(closing):
+        return ()
+    days = [closing]
+    while days[-1] in large:
+        if len(days) == rule.consecutive_days.whole:
+            return tuple(reversed(days))
+        days.append(calendar.previous_working_day(days[-1]))
+    return ()
 
 
 def _same_day_reason(direction: str, day: date, count: int, rule: Rule) -> Reason:
@@ -196,7 +206,7 @@ def _same_day_reason(direction: str, day: date, count: int, rule: Rule) -> Reaso
     )
 
 
-def _run_reason(direction: str, days: tuple[date, ...], rule: Rule) -> Reason:
+def _run_reason(direction: str, days: Sequence[date], rule: Rule) -> Reason:
     direction_zh, direction_en = DIRECTION_NAMES[direction]
     needed = rule.consecutive_days.whole
     return Reason(

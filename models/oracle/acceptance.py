@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from models.oracle.frames import by_span, by_value, day, in_base, rate_places
+from models.oracle.frames import by_span, by_value, day, in_base, rate_places, scaled_rates
 from models.policy import Policy, PolicyHistory
 
 CLASSES = ("cash", "entity_transfer", "person_cross_border", "person_domestic")
@@ -158,39 +158,45 @@ def _with_verdicts(frame: pl.DataFrame, verdicts: list[tuple[int, str | None]]) 
 
 
 def accepted_loans(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
-    """Loan events that move a book, with their signed amount as scaled integers: `own` in the loan's currency, `delta`
-    in units of `money.base` at the rate of their day; and the loan's `code`, the industry it was first disbursed under.
-    Refused: in_the_future, too_late, no_rate, unknown_loan, other_currency, repays_past_zero.
+    """Loan events that move a book, in arrival order. Refused: in_the_future, too_late, no_rate, unknown_loan,
+    other_currency, repays_past_zero.
+
+    What an event does to its loan is settled as it arrives: the first disbursement taken opens the loan, and says for
+    good at which rate it is carried and in which industry. From when on that counts in the book is `event_time`: when
+    it happened, but for a repayment no sooner than any disbursement of its loan that had arrived before it.
+
+    Adds, as scaled integers, the signed amount `own` in the loan's currency and `delta` in units of `money.base`; the
+    change in the number of loans `opened`; the loan's `code`, and `opened_on`, the day whose scheme reads it.
     """
     sign = by_value("kind", {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1})
     places = rate_places(policies)
     frame = by_span(
         judged(frame, policies),
         policies,
-        lambda rows, one: rows.with_columns(in_base("amount", one, places).alias("worth")),
+        lambda rows, one: rows.with_columns(by_value("currency", scaled_rates(one, places)).alias("rate")),
     ).sort("arrival")
     frame = frame.with_columns(sign.alias("sign")).with_columns(
-        pl.when(pl.col("sign").is_null()).then(0).otherwise(pl.col("worth") * pl.col("sign")).alias("delta"),
-        # What is outstanding is counted as it is owed: rates change between disbursement and repayment.
+        (pl.col("sign").is_null() | (pl.col("rate").is_not_null() & pl.col("amount").is_not_null())).alias("rated"),
+        # What is outstanding is counted as it is owed, whatever it is worth meanwhile.
         (pl.col("amount").to_physical().cast(pl.Int128) * pl.col("sign")).fill_null(0).alias("own"),
         pl.col("sign").is_not_null().alias("moves"),
         (pl.col("kind") == "disbursed").alias("disbursed"),
     )
     reason = pl.when("future").then(pl.lit("in_the_future"))
-    rated = pl.col("delta").is_not_null() & ~pl.col("future")
-    newest = pl.when(rated).then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over("borrower_id")
+    fit = pl.col("rated") & ~pl.col("future")
+    newest = pl.when(fit).then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over("borrower_id")
     late = (pl.col("event_time") < newest - pl.col("lateness")).fill_null(False)
     frame = frame.with_columns(
         reason.when(late)
         .then(pl.lit("too_late"))
-        .when(pl.col("delta").is_null())
+        .when(~pl.col("rated"))
         .then(pl.lit("no_rate"))
         .otherwise(None)
         .alias("reason"),
-        rated.alias("rated"),
+        fit.alias("fit"),
     )
-    fit = frame.filter(pl.col("reason").is_null())
-    kept = fit.unique(["borrower_id", "event_id"], keep="first", maintain_order=True).with_columns(
+    kept = frame.filter(pl.col("reason").is_null())
+    kept = kept.unique(["borrower_id", "event_id"], keep="first", maintain_order=True).with_columns(
         pl.col("own").cum_sum().over(LOAN).alias("balance"),
         pl.col("disbursed").cast(pl.Int64).cum_sum().over(LOAN).alias("disbursements"),
         pl.col("currency").filter("moves").n_unique().over(LOAN).alias("currencies"),
@@ -198,15 +204,27 @@ def accepted_loans(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
     trouble = pl.col("moves") & ((pl.col("balance") < 0) | (pl.col("disbursements") == 0) | (pl.col("currencies") > 1))
     awkward = kept.filter(trouble)["borrower_id"].unique()
     if len(awkward):
-        frame = _with_verdicts(
-            frame, _fold_loans(frame.filter("rated", pl.col("borrower_id").is_in(awkward.implode())))
-        )
+        frame = _with_verdicts(frame, _fold_loans(frame.filter("fit", pl.col("borrower_id").is_in(awkward.implode()))))
         kept = frame.filter(pl.col("reason").is_null()).unique(
             ["borrower_id", "event_id"], keep="first", maintain_order=True
         )
     refused = _refused(frame.with_columns(pl.col("reason").replace("repeated", None)), "event_id")
-    code = pl.col("industry").filter(pl.col("disbursed")).first().over(LOAN).fill_null("")
-    return Accepted(kept.filter("moves").with_columns(code.alias("code")), refused)
+    return Accepted(_settled(kept.filter("moves"), policies), refused)
+
+
+def _settled(moves: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+    """What accepted_loans says of each accepted event; the first of each loan is the disbursement that opened it."""
+    latest = pl.when("disbursed").then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over(LOAN)
+    running = (pl.col("own").cum_sum().over(LOAN) > 0).cast(pl.Int64)
+    moves = moves.with_columns(latest.alias("latest"), running.alias("running"))
+    counts_from = pl.when(pl.col("own") < 0).then(pl.max_horizontal("event_time", "latest")).otherwise("event_time")
+    return moves.with_columns(
+        (pl.col("own") * pl.col("rate").first().over(LOAN)).alias("delta"),
+        (pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)).alias("opened"),
+        pl.col("industry").first().over(LOAN).fill_null("").alias("code"),
+        pl.col("day").first().over(LOAN).alias("opened_on"),
+        counts_from.alias("event_time"),
+    ).with_columns(day(policies).alias("day"))
 
 
 def _fold_loans(rows: pl.DataFrame) -> list[tuple[int, str | None]]:

@@ -1,15 +1,18 @@
 """frequent_large_transfers a second time: a day with many large transfers, or working days in a row with some."""
 
-from datetime import date
+from typing import Any
 
 import polars as pl
 
 from models.oracle.classified import reaches, with_entries
-from models.oracle.frames import as_warnings, by_span, by_version, no_days, no_warnings, with_window_end
+from models.oracle.frames import as_warnings, by_span, no_days, no_warnings, with_window_end
 from models.policy import Policy, PolicyHistory
-from models.risk_warning import severity_rank
+from models.risk_warning import SEVERITIES, severity_rank
 
+DETECTOR = "frequent_large_transfers"
 SIDE = ("customer_id", "direction")
+# A block is known by its days as well as by its name: versions may count blocks of other lengths.
+EPISODE = (*SIDE, "anchor", "within")
 
 
 def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -24,35 +27,25 @@ def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> t
     transfers = events.filter((pl.col("method") == "transfer") & ~pl.col("exempt"))
     large = by_span(transfers, policies, _large)
     days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"))
-    warnings = [no_warnings()]
-    judged_days = [no_days()]
-    for policy, first, end in by_version(policies):
-        rule = policy.detectors.frequent_large_transfers
-        if rule.mode == "off":
-            continue
-        bursts = _same_day(days.filter((pl.col("day") >= first) & (pl.col("day") < end)), rule.a_day.whole)
-        # A block with a run that closes under this version is judged with what it held before, too.
-        runs = _consecutive(days, policy).filter(pl.col("closing") < end)
-        runs = runs.filter((pl.col("closing") >= first).any().over(*SIDE, "anchor")).drop("closing").unique()
-        evidence = pl.concat([bursts, runs]).join(large, on=[*SIDE, "day"])
-        if not evidence.height:
-            continue
-        found = _judged(evidence, events, policy)
-        observed = pl.concat(
-            [
-                bursts.join(days, on=[*SIDE, "day"]).select(*SIDE, "anchor", "day", pl.col("count").alias("observed")),
-                runs.group_by(*SIDE, "anchor").agg(pl.col("day").max(), pl.len().alias("observed")),
-            ],
-            how="diagonal",
-        )
-        frame = with_window_end(found.join(observed, on=[*SIDE, "anchor"]), policy).with_columns(
-            pl.format("customer:{}", "customer_id").alias("subject"), pl.col("observed").cast(pl.String)
-        )
-        made = as_warnings(frame, "frequent_large_transfers", rule)
-        of_days = pl.concat([bursts, runs]).with_columns(pl.format("customer:{}", "customer_id").alias("subject"))
-        warnings.append(made)
-        judged_days.append(made.join(of_days, on=["subject", "anchor"]).select("warning_id", "subject", "day"))
-    return pl.concat(warnings), pl.concat(judged_days)
+    evidence = pl.concat([by_span(days, policies, _bursts), _runs(days, policies)])
+    judged = [
+        _judged(mine.join(large, on=[*SIDE, "day"]), events, policy)
+        for policy in policies.versions
+        if (mine := evidence.filter(pl.col("version") == policy.version)).height
+    ]
+    if not judged:
+        return no_warnings(), no_days()
+    # As grave as any version that judged it says; told by the one under which its last run closed.
+    found = pl.concat(judged).sort("closing").with_columns(pl.col("rank").max().over(EPISODE))
+    found = found.unique(EPISODE, keep="last", maintain_order=True)
+    warnings = []
+    for policy in policies.versions:
+        mine = with_window_end(found.filter(pl.col("version") == policy.version), policy, "closing")
+        mine = mine.with_columns(pl.format("customer:{}", "customer_id").alias("subject"))
+        warnings.append(as_warnings(mine, DETECTOR, policy.detectors.frequent_large_transfers))
+    made = pl.concat(warnings)
+    of_days = evidence.select(pl.format("customer:{}", "customer_id").alias("subject"), "anchor", "day").unique()
+    return made, made.join(of_days, on=["subject", "anchor"]).select("warning_id", "subject", "day").unique()
 
 
 def _large(transfers: pl.DataFrame, policy: Policy) -> pl.DataFrame:
@@ -63,41 +56,53 @@ def _large(transfers: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     return with_entries(large, policy).with_columns(watched.alias("watched"), risky.alias("risky"))
 
 
-def _same_day(days: pl.DataFrame, a_day: int) -> pl.DataFrame:
+def _bursts(days: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """Days with so many large transfers that they are frequent by themselves."""
+    rule = policy.detectors.frequent_large_transfers
     text = pl.format("same_day|{}|{}", "direction", pl.col("day").dt.to_string("%Y-%m-%d"))
-    return days.filter(pl.col("count") >= a_day).select(*SIDE, text.alias("anchor"), "day")
+    found = days.filter(pl.col("count") >= rule.a_day.whole) if rule.mode != "off" else days.clear()
+    return found.select(
+        *SIDE,
+        text.alias("anchor"),
+        pl.lit(0, dtype=pl.Int64).alias("within"),
+        pl.lit(policy.version).alias("version"),
+        pl.col("day").alias("closing"),
+        "day",
+    )
 
 
-def _consecutive(days: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """The days a block's runs are made of, with the block's anchor and the day that closes a run."""
-    length = policy.detectors.frequent_large_transfers.consecutive_days.whole
-    worked = days.join(_working_days(days["day"], policy), on="day").sort(*SIDE, "day")
-    follows = (pl.col("day").shift(1).over(SIDE) == pl.col("before")).fill_null(False)
-    worked = worked.with_columns((~follows).cum_sum().over(SIDE).alias("run"))
-    run = (*SIDE, "run")
-    worked = worked.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(run).alias("position"))
-    closing = worked.filter(pl.col("position") >= length - 1).with_columns(
+def _runs(days: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+    """The days of each block's runs, once for each version that a run of the block closed under: those of the runs
+    that had closed by then. `closing` is the day that closed the last of them.
+    """
+    asked = days.join(_asked(days["day"], policies), left_on="day", right_on="closing").rename({"day": "closing"})
+    there = asked.join(days.select(*SIDE, "day"), left_on=[*SIDE, "needs"], right_on=[*SIDE, "day"])
+    runs = there.filter(pl.len().over(*SIDE, "closing") == pl.col("length")).with_columns(
         pl.format("consecutive_days|{}|{}", "direction", "block").alias("anchor")
     )
-    members = (
-        closing.select(*run, "anchor", "position", pl.col("day").alias("closing"))
-        .join(pl.DataFrame({"back": range(length)}, schema={"back": pl.Int64}), how="cross")
-        .select(*run, "anchor", pl.col("position") - pl.col("back"), "closing")
-        .unique()
+    lasts = runs.group_by(*EPISODE, "version").agg(pl.col("closing").max().alias("last"))
+    shown = lasts.join(runs.select(*EPISODE, "closing", "needs"), on=EPISODE).filter(
+        pl.col("closing") <= pl.col("last")
     )
-    made_of = members.join(worked.select(*run, "position", "day"), on=[*run, "position"])
-    return made_of.select(*SIDE, "anchor", "day", "closing")
+    return shown.select(*EPISODE, "version", pl.col("last").alias("closing"), pl.col("needs").alias("day")).unique()
 
 
-def _working_days(days: pl.Series, policy: Policy) -> pl.DataFrame:
-    """Of these days the worked ones: the working day before each, and the name of its block in the year."""
-    calendar, within = policy.bank_calendar, policy.detectors.frequent_large_transfers.within.whole
-    worked: list[date] = [day for day in days.unique() if calendar.is_working_day(day)]
-    blocks = [f"{day.year}-{(calendar.working_day_of_year(day) - 1) // within:02d}" for day in worked]
-    return pl.DataFrame(
-        {"day": worked, "before": [calendar.previous_working_day(day) for day in worked], "block": blocks},
-        schema={"day": pl.Date, "before": pl.Date, "block": pl.String},
-    )
+def _asked(closings: pl.Series, policies: PolicyHistory) -> pl.DataFrame:
+    """What the figures of each working day ask of a run that it closes: a row for each day that it needs."""
+    rows = []
+    for closing in closings.unique():
+        policy = policies.on(closing)
+        rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
+        if rule.mode == "off" or not calendar.is_working_day(closing):
+            continue
+        length, within = rule.consecutive_days.whole, rule.within.whole
+        block = f"{closing.year}-{(calendar.working_day_of_year(closing) - 1) // within:02d}"
+        needs = closing
+        for _ in range(length):
+            rows.append((closing, needs, length, within, block, policy.version))
+            needs = calendar.previous_working_day(needs)
+    schema: dict[str, Any] = {"closing": pl.Date, "needs": pl.Date, "length": pl.Int64, "within": pl.Int64}
+    return pl.DataFrame(rows, schema=schema | {"block": pl.String, "version": pl.String}, orient="row")
 
 
 def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) -> pl.DataFrame:
@@ -107,9 +112,10 @@ def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) 
         evidence.join(
             _new_payees(evidence, transactions, policy.counterparties.new_after.whole), on=_DEALING, how="left"
         )
-        .group_by(*SIDE, "anchor")
+        .group_by(*EPISODE, "version", "closing")
         .agg(
             pl.col("event_time").max(),
+            pl.when(pl.col("within").first() > 0).then(pl.col("day").n_unique()).otherwise(pl.len()).alias("observed"),
             pl.col("watched").any(),
             pl.col("risky").any(),
             pl.col("identity").drop_nulls().n_unique().alias("payees"),
@@ -120,7 +126,8 @@ def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) 
         pl.col("risky") | (pl.col("payees") >= rule.many_payees.whole) | (pl.col("new_payees") >= rule.new_payees.whole)
     )
     steps = pl.when("watched").then(2).when(suspicious).then(1).otherwise(0)
-    return found.with_columns((steps + severity_rank(rule.severity)).clip(upper_bound=3).alias("rank"))
+    rank = (steps + severity_rank(rule.severity)).clip(upper_bound=len(SEVERITIES) - 1)
+    return found.with_columns(rank.alias("rank"), pl.col("observed").cast(pl.String))
 
 
 _DEALING = ["customer_id", "identity", "day"]

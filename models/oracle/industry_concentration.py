@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from models.oracle.acceptance import LOAN
 from models.oracle.frames import (
     as_warnings,
     at_least,
@@ -119,25 +118,28 @@ def industry_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, policies
 
 
 def _book(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
-    """Each event in the total order, with the entity's total, whether it is eligible, and its capital of that day."""
+    """Each event in the total order, with the entity's total, whether it is eligible, and its capital of that day.
+
+    The order is that of time; of one instant, what adds comes before what takes away, then by event_id.
+    """
     places, scale = rate_places(policies), scale_of(loans)
+
+    def named(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        return rows.with_columns(member("code", policy.detectors.industry_concentration.scheme).alias("member"))
 
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         rule = policy.detectors.industry_concentration
         return rows.with_columns(
-            member("code", rule.scheme).alias("member"),
             big(at_least(rule.minimum_book.value, 10 ** (scale + places))).alias("least"),
             pl.lit(rule.minimum_loans.whole).alias("least_loans"),
             pl.lit(rule.mode != "off").alias("on"),
         )
 
-    book = by_span(loans, policies, judge)
-    book = book.sort("entity", "event_time", "event_id", "borrower_id", "arrival").with_columns(
-        (pl.col("own").cum_sum().over(LOAN) > 0).cast(pl.Int64).alias("running"),
+    # A loan stays in the industry that the scheme of the day of its opening gave it.
+    book = by_span(loans.rename({"day": "moved_on", "opened_on": "day"}), policies, named)
+    book = by_span(book.drop("day").rename({"moved_on": "day"}), policies, judge)
+    book = book.sort("entity", "event_time", pl.col("own") < 0, "event_id", "borrower_id", "arrival").with_columns(
         pl.col("delta").cum_sum().over("entity").alias("total"),
-    )
-    opened = pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)
-    book = book.with_columns(opened.alias("opened")).with_columns(
         pl.col("opened").cum_sum().over("entity").alias("running_loans"),
         pl.col("delta").cum_sum().over("entity", "member").alias("exposure"),
     )

@@ -45,7 +45,9 @@ class PolicyHistory:
             self._check_rate(rate)
         self._calendar = self.versions[0].bank_calendar
         self._watch_lists: dict[tuple[int, tuple[WatchEntry, ...]], WatchList] = {}
-        self._rebuild()
+        self._days: list[date] = []  # on which something changes; empty: to be made anew
+        self._policies: list[Policy | None] = []
+        self._single: Policy | None = None
 
     def take(self, item: Policy | PolicyVersion | Rate | WatchEntry | Mute) -> bool:
         """Take what was published, in place of what bore the same name.
@@ -127,7 +129,7 @@ class PolicyHistory:
         for entry in self._entries.values():
             days |= {entry.valid_from} | ({entry.valid_until} if entry.valid_until else set())
         self._days = sorted(days)
-        self._policies: list[Policy | None] = [None] * len(self._days)
+        self._policies = [None] * len(self._days)
         self._single = self._made(_FIRST) if len(self._days) == 1 else None
 
     def _first_day(self, policy: Policy) -> date:

@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct, field
 
 from models.credit.book import SIGNS, Loan, move
-from models.credit.industry import industry_member
 from models.events import LoanEvent
 from models.messages import WATERMARK_KEY, LoanDelta, LoanDeltas, LoanWatermark
-from models.money import convert
 from models.policy import PolicyHistory
 from models.stage import Emit, Record, Refused, States, Tick
 from models.stages.customers import check_time
@@ -48,7 +46,7 @@ class BorrowersStage:
 
     name = "borrowers"
     topics = ("loans",)
-    state_version = 1
+    state_version = 2
 
     def __init__(self, policies: PolicyHistory, partitions: int, settle: timedelta = timedelta(seconds=2)) -> None:
         self._policies = policies
@@ -66,24 +64,25 @@ class BorrowersStage:
             raise Refused("no_rate", "currency", f"no exchange rate for {event.currency}; add it to [money.rates]")
         if event.event_id in state.seen:
             return ()
-        movement = move(state.loans, event)
+        movement = move(state.loans, event, policy)
         state.seen[event.event_id] = event.event_time
         if state.newest is None or event.event_time > state.newest:
             state.newest = event.event_time
-            before = event.event_time - policy.lateness
+            # How late an event may come is said by its own day's version: an id is kept as long as any of them says.
+            before = event.event_time - timedelta(days=self._policies.longest(lambda one: one.events.lateness.whole))
             state.seen = {name: time for name, time in state.seen.items() if time >= before}
         states.save(event.borrower_id, state)
         if movement is not None:
             delta = LoanDelta(
                 offset=record.offset,
                 event_id=event.event_id,
-                event_time=event.event_time,
+                event_time=movement.counts_from,
                 ingest_time=record.ingest_time,
-                member=industry_member(movement.loan.industry, policy.detectors.industry_concentration.scheme),
-                amount=convert(movement.amount, event.currency, policy.money.base, policy.rates),
+                member=movement.member,
+                amount=movement.amount,
                 loans=movement.loans,
             )
-            self._batch(states).setdefault(movement.loan.entity, []).append(delta)
+            self._batch(states).setdefault(movement.entity, []).append(delta)
         progress = states.load(PROGRESS_KEY, Progress)
         if progress is None or event.event_time > progress.watermark:
             states.save(PROGRESS_KEY, Progress(event.event_time))

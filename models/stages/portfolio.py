@@ -1,17 +1,22 @@
 """Portfolio: the partial totals of all loans partitions merged into each entity's book, and judged.
 
-Deltas are judged in event-time order, (event_time, event_id), so that levels and warnings do not depend on how
-fast each partition runs. A delta that comes behind what is already judged is worked in at once and marked late.
+Deltas are judged in event-time order, so that levels and warnings do not depend on how fast each partition runs; of
+one instant those that add come first, then by event_id. A delta that comes behind what is already judged is worked in
+at once and marked late.
+
+No industry ever falls below zero: a repayment counts no sooner than the disbursements it was checked against (see
+`models.credit.book`), comes from the same partition behind them, and is sorted behind them.
 """
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 from msgspec import Struct, field
 
-from models.credit.concentration import concentration
+from models.credit.concentration import EXACT, concentration
 from models.credit.industry import industry_name
 from models.credit.limits import level_rank, next_level
 from models.episodes import Episode, observe, tell
@@ -29,8 +34,8 @@ MERGE_KEY = "~merge"
 SIX_PLACES = Decimal("0.000001")
 
 
-class Pending(Struct, frozen=True, order=True):
-    """A delta that waits for the slower partitions; ordered as it will be judged."""
+class Pending(Struct, frozen=True):
+    """A delta that waits for the slower partitions."""
 
     event_time: datetime
     event_id: str
@@ -38,6 +43,11 @@ class Pending(Struct, frozen=True, order=True):
     member: str
     amount: Decimal
     loans: int
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Deltas are judged by this, whatever the order in which they came."""
+        return self.event_time, self.amount < 0, self.event_id, self.ingest_time, self.member, self.amount, self.loans
 
 
 class Member(Struct):
@@ -99,7 +109,7 @@ class PortfolioStage:
 
     name = "portfolio"
     topics = ("portfolio.deltas", "capital")
-    state_version = 1
+    state_version = 2
 
     def __init__(self, policies: PolicyHistory) -> None:
         self._policies = policies
@@ -138,7 +148,7 @@ class PortfolioStage:
             if state.judged_to is not None and pending.event_time < state.judged_to:
                 emits += self._judge(states, message.entity, state, pending, now, late=True)
             else:
-                insort(state.pending, pending)
+                insort(state.pending, pending, key=lambda one: one.order)
         merge = states.load(MERGE_KEY, MergeState) or MergeState()
         if state.pending and message.entity not in merge.waiting:
             merge.waiting.append(message.entity)
@@ -196,9 +206,9 @@ class PortfolioStage:
         self, states: States, entity: str, state: EntityState, pending: Pending, now: datetime, *, late: bool
     ) -> list[Emit]:
         member = state.members.setdefault(pending.member, Member())
-        member.exposure += pending.amount
+        member.exposure = EXACT.add(member.exposure, pending.amount)
         member.loans += pending.loans
-        state.total += pending.amount
+        state.total = EXACT.add(state.total, pending.amount)
         state.loans += pending.loans
         state.judged_to = _later(state.judged_to, pending.event_time)
         if pending.member not in state.touched:
