@@ -205,6 +205,17 @@ def test_without_scenarios_only_routine_is_found(policy: Policy) -> None:
     assert {warning.detector for warning in local.warnings.values()} <= {"large_transaction", "scatter_gather"}
 
 
+@pytest.mark.parametrize(("name", "home"), [("cn", "CN"), ("us", "US"), ("eu", "DE")])
+def test_what_stays_at_home_crosses_no_border(name: str, home: str) -> None:
+    """The EU's calendar is that of a market, which has no country."""
+    policy = parse_policy((ROOT / f"deploy/policy/{name}.toml").read_bytes())
+    events = [one for one in simulate(7, 60, 10, date(2027, 11, 1), policy) if isinstance(one, Transaction)]
+    abroad = [one for one in events if one.cross_border]
+    assert abroad
+    assert len(abroad) < len(events) / 4
+    assert not [one for one in abroad if one.counterparty and one.counterparty.country == home]
+
+
 def test_dirt_changes_the_order_of_arrival_and_nothing_that_is_found(
     month: tuple[list[Event], tuple[Label, ...]], policy: Policy
 ) -> None:

@@ -59,8 +59,9 @@ class Draft:
 class Agenda:
     """Drafts by day. `add` plans one; `play` turns a day's into events, numbered in time order."""
 
-    def __init__(self, prefix: str, calendar: BankCalendar) -> None:
+    def __init__(self, prefix: str, calendar: BankCalendar, home: str) -> None:
         self._prefix = prefix
+        self._home = home
         self._calendar = calendar
         self._drafts: dict[date, list[Draft]] = {}
         self._numbers: dict[type[Event], int] = {Transaction: 0, PostReport: 0, LoanEvent: 0}
@@ -116,7 +117,7 @@ class Agenda:
         }
         if other is not None:
             fields["counterparty"] = other
-            fields.setdefault("cross_border", other.country not in (None, self._calendar.config.country))
+            fields.setdefault("cross_border", other.country not in (None, self._home))
         if channel == "counter":
             tellers = customer.branch.tellers
             fields.setdefault("teller_id", tellers[self._order % len(tellers)])

@@ -143,6 +143,11 @@ def country_of(currency: str) -> str:
     return _COUNTRY[currency]
 
 
+def home_of(policy: Policy) -> str:
+    """The bank's own country; a calendar of a market, such as TARGET, names none, so its currency tells."""
+    return policy.calendar.country or country_of(policy.money.base)
+
+
 def outsider(dice: Dice, name: str, country: str | None = None) -> Counterparty:
     """Somebody with an account at another bank, unlike any before."""
     return Counterparty(

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from connectors.sources.simulator.answers import add_answers, expected_tasks
-from connectors.sources.simulator.bank import INDUSTRIES, REAL_ESTATE
+from connectors.sources.simulator.bank import INDUSTRIES, REAL_ESTATE, home_of
 from connectors.sources.simulator.dice import Dice, money
 from connectors.sources.simulator.script import Expectations, ExpectedRefusal, ExpectedWarning, Script
 from connectors.sources.simulator.stage_directions import (
@@ -227,7 +227,7 @@ class _Day:
     def transfers(self) -> list[str]:
         """Large transfers of one person to strangers in a high-risk country; gives their ids."""
         risky = self.policy.counterparties.high_risk_countries
-        countries = [one for one in risky if one != self.policy.calendar.country]
+        countries = [one for one in risky if one != home_of(self.policy)]
         country = countries[-1] if countries else "MM"
         ids: list[str] = []
         for number, amount in enumerate(self.burst()):

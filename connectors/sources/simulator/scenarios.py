@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from connectors.sources.simulator.agenda import HOUR, SECOND, Agenda, Plan
-from connectors.sources.simulator.bank import REAL_ESTATE, Bank, Customer, Person, outsider, person_name
+from connectors.sources.simulator.bank import REAL_ESTATE, Bank, Customer, Person, home_of, outsider, person_name
 from connectors.sources.simulator.dice import Dice, money
 from connectors.sources.simulator.lending import Lending
 from models.policy import Amounts
@@ -107,9 +107,7 @@ class Planter:
         """As `same_day`, to many payees in a country that the policy calls high-risk, if it names any."""
         for day in self._stretch(1):
             person, plan = self._person(name)
-            risky = [
-                one for one in self._policy.counterparties.high_risk_countries if one != self._policy.calendar.country
-            ]
+            risky = [one for one in self._policy.counterparties.high_risk_countries if one != home_of(self._policy)]
             count = max(self._frequent.a_day.whole, self._frequent.many_payees.whole)
             self._burst(day, person, count, plan, self._dice.pick(risky) if risky else None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.sources.simulator.agenda import Agenda, Event, Label, Plan
-from connectors.sources.simulator.bank import MINIMUM_CUSTOMERS, make_bank
+from connectors.sources.simulator.bank import MINIMUM_CUSTOMERS, home_of, make_bank
 from connectors.sources.simulator.lending import Lending
 from connectors.sources.simulator.scenarios import SCENARIOS, Planter
 from connectors.sources.simulator.traffic import TRANSACTIONS_A_CUSTOMER_DAY, Traffic
@@ -60,7 +60,7 @@ class Simulation:
     def __iter__(self) -> Iterator[Event]:
         calendar = self.policy.bank_calendar
         bank = make_bank(self.seed, self.customers, self.policy)
-        agenda = Agenda(f"sim-{self.seed}", calendar)
+        agenda = Agenda(f"sim-{self.seed}", calendar, home_of(self.policy))
         lending = Lending(bank, self.seed, agenda)
         lending.open(self.start)
         # The last sixth is left free, so that what is planted has ended when the stream does.
