@@ -1,45 +1,61 @@
-"""JSON lines as a table of text. Numbers are kept as they are written, never as a binary float."""
+"""JSON lines as tables of text, chunk by chunk. Numbers are kept as they are written, never as a binary float."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import polars as pl
+
+from connectors.sources.raw import Source, blocks
+from connectors.sources.table import Broken, Table, check_columns
 
 _LINE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
 
 
-def read_jsonl(text: str, wanted: list[str]) -> tuple[pl.DataFrame, list[tuple[int, str, str]], int]:
-    """The wanted columns (nested ones by dotted name) of every line that is one JSON object.
+def jsonl_tables(source: Source, wanted: dict[str, bool], rows: int) -> Iterator[Table]:
+    """The lines that are one JSON object each, in tables of about `rows` with the wanted columns that occur in them.
 
-    Returns:
-        The frame, with `row` and those of the wanted columns that occur in any line (other columns too when
-        none occurs, so that an error can list them); the broken lines; the number of lines. Blank lines are
-        no rows. A value that is no text comes as its JSON text: `1.10`, `true`, `["a"]`; null as empty.
+    Nested columns have dotted names. Blank lines are no rows. A value that is no text comes as its JSON text:
+    `1.10`, `true`, `["a"]`; null as empty.
+
+    Raises:
+        SourceError: no line has a wanted column; this is known, and said, only after the last.
     """
+    seen: dict[str, None] = {}
+    number = 0
+    with source.text(newline="\n") as stream:
+        for lines in blocks(stream, rows):
+            table = _table(lines, list(wanted), number, seen)
+            number += table.rows
+            yield table
+    if seen:
+        have = [*(name for name in wanted if name in seen), *(name for name in seen if name not in wanted)]
+        check_columns([name for name in have if name != "row"], wanted, source.path)
+
+
+def _table(lines: Iterable[str], wanted: list[str], before: int, seen: dict[str, None]) -> Table:
+    """The lines as a table; `seen` learns of the columns that occur, wanted or not."""
     wishes = set(wanted)
     columns: dict[str, list[str | None]] = {name: [] for name in wanted}
-    seen: dict[str, None] = {}
     numbers: list[int] = []
-    broken: list[tuple[int, str, str]] = []
-    count = 0
-    for line in text.split("\n"):
-        if not line or line.isspace():
+    broken: list[Broken] = []
+    count = before
+    for line in lines:
+        if line.isspace():
             continue
         count += 1
         try:
             cells = dict(_cells(_LINE.decode(line), "", wishes))
         except (msgspec.DecodeError, UnicodeEncodeError):
-            broken.append((count, "bad_json", line.strip()[:200]))
+            broken.append(Broken(count, "bad_json", line.strip()[:200]))
             continue
         seen.update(dict.fromkeys(cells))
         numbers.append(count)
         for name, column in columns.items():
             column.append(cells.get(name))
     frame = pl.DataFrame({"row": numbers}, schema={"row": pl.Int64})
-    present = [pl.Series(name, column, pl.String) for name, column in columns.items() if name in seen]
-    others = [pl.lit(None, pl.String).alias(name) for name in seen if name not in columns and name != "row"]
-    return frame.with_columns(*present, *others), broken, count
+    texts = [pl.Series(name, column, pl.String) for name, column in columns.items() if name != "row"]
+    return Table(frame.with_columns(texts), broken, count - before)
 
 
 def _cells(parts: dict[str, msgspec.Raw], prefix: str, wishes: set[str]) -> Iterator[tuple[str, str | None]]:

@@ -1,14 +1,20 @@
-"""Read a file through a mapping: every row is accepted with its events, or rejected with its reasons."""
+"""Read a file through a mapping: every row is accepted with its events, or rejected with its reasons.
 
+`read` gives the whole file, `read_chunks` the same part by part, for files that do not fit into memory.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from connectors.sources.rules import cell, text_of
+from connectors.sources.raw import Source
+from connectors.sources.rules import cell, text_of, with_cells
 from connectors.sources.schema import Leg, Mapping, Rule
-from connectors.sources.tables import Table, read_table
+from connectors.sources.table import Table
+from connectors.sources.tables import survey, tables
 from connectors.sources.typed import (
     Checked,
     checked_amount,
@@ -18,6 +24,7 @@ from connectors.sources.typed import (
     checked_text,
     checked_time,
     first_reason,
+    parsed_times,
 )
 from connectors.sources.wire import FieldSpec, Kind, specs, time_field
 from models.events import MONEY_KINDS
@@ -27,6 +34,8 @@ Order = Literal["time", "file"]
 REJECTED = {"row": pl.Int64, "leg": pl.String, "field": pl.String, "reason": pl.String, "value": pl.String}
 # A rejected value is shown to a person; a broken line may be megabytes.
 _SHOWN = 200
+# Large enough to be quick, small enough for some hundred megabytes.
+CHUNK_ROWS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +83,64 @@ def read(path: Path | str, mapping: Mapping, order: Order = "time") -> MappedFra
     Raises:
         SourceError: the file as a whole cannot be read with this mapping.
     """
-    table = read_table(Path(path), mapping)
-    frame = table.frame
+    return joined(list(read_chunks(survey(path, mapping), mapping)), order)
+
+
+def joined(parts: list[MappedFrame], order: Order = "time") -> MappedFrame:
+    """Successive parts of a file, at least one, as one."""
+    accepted = pl.concat([part.accepted for part in parts], how="vertical_relaxed")  # the widest scale of amounts
+    return MappedFrame(
+        kind=parts[0].kind,
+        accepted=accepted if order == "file" else in_time(accepted, parts[0].kind),
+        rejected=pl.concat([part.rejected for part in parts]),
+        refused=pl.concat([part.refused for part in parts]),
+        rows=sum(part.rows for part in parts),
+    )
+
+
+def in_time(accepted: pl.DataFrame, kind: Kind) -> pl.DataFrame:
+    """Accepted events by their time, then by row; both legs of a row in the order of the mapping."""
+    return accepted.sort(time_field(kind), "row", maintain_order=True)
+
+
+def read_chunks(source: Source, mapping: Mapping, rows: int = CHUNK_ROWS) -> Iterator[MappedFrame]:
+    """Read a file part by part, at least one: what `read` gives is all parts, one after the other.
+
+    Args:
+        source: as of `connectors.sources.tables.survey`.
+        mapping: how its rows become events.
+        rows: about how many are held at once.
+
+    Yields:
+        Successive rows of the file, accepted events as they stand in it. Amounts have the widest scale of the part:
+        parts go together with `vertical_relaxed`.
+
+    Raises:
+        SourceError: the file as a whole cannot be read with this mapping, then or later.
+    """
+    empty = True
+    for table in tables(source, mapping, rows):
+        empty = False
+        yield _mapped(table, mapping, source)
+    if empty:
+        frame = pl.DataFrame(schema={"row": pl.Int64} | dict.fromkeys(mapping.wanted(), pl.String))
+        yield _mapped(Table(frame, [], 0), mapping, source)
+
+
+def _mapped(table: Table, mapping: Mapping, source: Source) -> MappedFrame:
     broken = pl.DataFrame(
         [(item.row, "", "", item.reason, item.value[:_SHOWN]) for item in table.broken], schema=REJECTED, orient="row"
     )
-    filtered, frame = _filtered(frame, mapping)
-    legs = [_leg(frame, mapping, leg, table) for leg in mapping.legs or (None,)]
+    filtered, frame = _filtered(table.frame, mapping)
+    frame = with_cells(frame, mapping)
+    legs = [_leg(frame, mapping, leg, source) for leg in mapping.legs or (None,)]
     rejected = pl.concat([broken, filtered, *(problems for _, problems, _ in legs)]).sort("row", maintain_order=True)
     bad = rejected["row"].unique()
     accepted = pl.concat([typed for typed, _, _ in legs], how="vertical_relaxed")  # the widest scale of amounts
-    accepted = accepted.filter(~pl.col("row").is_in(bad.implode()))
     refused = pl.concat([texts for _, _, texts in legs]).filter(pl.col("row").is_in(bad.implode()))
-    keys = ["row"] if order == "file" else [time_field(mapping.kind), "row"]
     return MappedFrame(
         kind=mapping.kind,
-        accepted=accepted.sort(keys, maintain_order=True),
+        accepted=accepted.filter(~pl.col("row").is_in(bad.implode())).sort("row", maintain_order=True),
         rejected=rejected,
         refused=refused.sort("row", maintain_order=True),
         rows=table.rows,
@@ -120,26 +171,31 @@ def _problems(frame: pl.DataFrame, leg: str, field: str, reason: pl.Expr, value:
 
 
 def _leg(
-    frame: pl.DataFrame, mapping: Mapping, leg: Leg | None, table: Table
+    frame: pl.DataFrame, mapping: Mapping, leg: Leg | None, source: Source
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """One leg of every row: typed columns, problems, and the texts they come from."""
     known, rules = specs(mapping.kind), mapping.rules(leg)
     texts, missed = [], []
     for name in known:
-        text, miss = text_of(rules[name], mapping, leg) if name in rules else (pl.lit(None, pl.String), pl.lit(False))
+        text, miss = text_of(rules[name], leg) if name in rules else (pl.lit(None, pl.String), pl.lit(False))
         texts.append(text.alias(name))
         missed.append(miss.alias(f"{name}?"))
-    extra = [text_of(rule, mapping, leg)[0].alias(name) for name, rule in mapping.columns.items()]
+    extra = [text_of(rule, leg)[0].alias(name) for name, rule in mapping.columns.items()]
     label = leg.name if leg else ""
     words = frame.select("row", *texts, *missed, *extra).with_columns(leg=pl.lit(label))
     words, scale = _with_places(words, known)
-    checks = {name: _checked(spec, rules.get(name), mapping, scale, table) for name, spec in known.items()}
+    for name, spec in known.items():
+        if spec.shape in ("instant", "date"):
+            times = parsed_times(words[name], rules.get(name), mapping, as_date=spec.shape == "date")
+            words = words.with_columns(times["naive"].alias(f"{name}@"), times["typed"].alias(f"{name}!"))
+    exponents = source.format != "csv"
+    checks = {name: _checked(spec, rules.get(name), mapping, scale, exponents) for name, spec in known.items()}
     reasons = {
         name: pl.coalesce(
             first_reason(
                 (pl.col(f"{name}?"), "not_mapped"),
                 (_needed(mapping.kind, spec) & pl.col(name).is_null(), "missing"),
-                (_damaged(name) if table.damaged else pl.lit(False), "bad_encoding"),
+                (_damaged(name) if source.damaged else pl.lit(False), "bad_encoding"),
             ),
             checks[name][1],
         )
@@ -185,12 +241,13 @@ def _damaged(name: str) -> pl.Expr:
     return pl.col(name).str.contains("\ufffd", literal=True).fill_null(False)
 
 
-def _checked(spec: FieldSpec, rule: Rule | None, mapping: Mapping, scale: int, table: Table) -> Checked:
+def _checked(spec: FieldSpec, rule: Rule | None, mapping: Mapping, scale: int, exponents: bool) -> Checked:
     text = pl.col(spec.name)
     if spec.shape == "amount":
-        return checked_amount(text, pl.col("places"), rule, mapping, scale, table.exponents)
+        return checked_amount(text, pl.col("places"), rule, mapping, scale, exponents)
     if spec.shape in ("instant", "date"):
-        return checked_time(text, rule, mapping, as_date=spec.shape == "date")
+        naive, typed_time = pl.col(f"{spec.name}@"), pl.col(f"{spec.name}!")
+        return checked_time(text, naive, typed_time, as_date=spec.shape == "date")
     if spec.shape == "boolean":
         return checked_boolean(text)
     if spec.shape == "integer":

@@ -8,16 +8,29 @@ from models.credit.industry import industry_member
 
 
 def cell(column: str, mapping: Mapping) -> pl.Expr:
-    """A cell as the mapping reads it: NFC, without blanks around it, and null where it is empty."""
-    text = pl.col(column).str.normalize("NFC")
+    """A raw cell as the mapping reads it: NFC, without blanks around it, and null where it is empty."""
+    text = pl.col(column).map_batches(_in_nfc, return_dtype=pl.String)
     if mapping.trim:
         text = text.str.strip_chars()
-    return pl.when(text.is_in(["", *mapping.empty])).then(None).otherwise(text)
+    return pl.when(~text.is_in(["", *mapping.empty])).then(text)
 
 
-def text_of(rule: Rule, mapping: Mapping, leg: Leg | None) -> tuple[pl.Expr, pl.Expr]:
-    """A rule's text (null where there is none), and whether its cell was missed by the rule's `map`."""
-    value = _source(rule, mapping, leg)
+def with_cells(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+    """The table with every raw cell as the mapping reads it: once, however many rules read it."""
+    return frame.with_columns(cell(name, mapping) for name in frame.columns if name != "row")
+
+
+def _in_nfc(texts: pl.Series) -> pl.Series:
+    # ASCII is, as it stands.
+    return texts if (texts.str.len_bytes() == texts.str.len_chars()).all() else texts.str.normalize("NFC")
+
+
+def text_of(rule: Rule, leg: Leg | None) -> tuple[pl.Expr, pl.Expr]:
+    """A rule's text (null where there is none), and whether its cell was missed by the rule's `map`.
+
+    Both are expressions over a table `with_cells`.
+    """
+    value = _source(rule, leg)
     missed = pl.lit(False)
     if rule.map is not None:
         keys = list(rule.map)
@@ -41,22 +54,22 @@ def text_of(rule: Rule, mapping: Mapping, leg: Leg | None) -> tuple[pl.Expr, pl.
     return value, missed
 
 
-def _source(rule: Rule, mapping: Mapping, leg: Leg | None) -> pl.Expr:
+def _source(rule: Rule, leg: Leg | None) -> pl.Expr:
     if rule.column is not None:
-        return cell(rule.column, mapping)
+        return pl.col(rule.column)
     if rule.columns is not None:
-        return pl.coalesce([cell(name, mapping) for name in rule.columns])
+        return pl.coalesce(*rule.columns)
     if rule.const is not None:
         return pl.lit(_plain(rule.const))
     if rule.template is not None:
-        return pl.concat_str([_piece(*piece, mapping, leg) for piece in parse_template(rule.template)])
+        return pl.concat_str([_piece(*piece, leg) for piece in parse_template(rule.template)])
     out = pl.lit(None, pl.String)
     for item in reversed(rule.when or ()):
-        out = pl.when(_holds(item, mapping)).then(pl.lit(item.then)).otherwise(out)
+        out = pl.when(_holds(item)).then(pl.lit(item.then)).otherwise(out)
     return out
 
 
-def _piece(is_name: bool, text: str, mapping: Mapping, leg: Leg | None) -> pl.Expr:
+def _piece(is_name: bool, text: str, leg: Leg | None) -> pl.Expr:
     """A piece of a template; an empty cell makes the whole text empty."""
     if not is_name:
         return pl.lit(text)
@@ -64,11 +77,11 @@ def _piece(is_name: bool, text: str, mapping: Mapping, leg: Leg | None) -> pl.Ex
         return pl.col("row").cast(pl.String)
     if text == "leg":
         return pl.lit(leg.name if leg else "")
-    return cell(text, mapping)
+    return pl.col(text)
 
 
-def _holds(item: When, mapping: Mapping) -> pl.Expr:
-    value, out = cell(item.column, mapping), pl.lit(True)
+def _holds(item: When) -> pl.Expr:
+    value, out = pl.col(item.column), pl.lit(True)
     if item.equals is not None:
         out &= value.is_in(list(item.equals)).fill_null(False)
     if item.empty is not None:

@@ -6,7 +6,6 @@ is good. A text that is absent (null) is neither good nor bad here; whether it m
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -73,6 +72,8 @@ def checked_list(text: pl.Expr, rule: Rule | None, spec: FieldSpec) -> Checked:
     mark = rule.split if rule else None
 
     def parts(values: pl.Series) -> pl.Series:
+        if values.null_count() == values.len():
+            return pl.Series(values.name, [None], pl.List(pl.String)).new_from_index(0, values.len())
         return pl.Series([None if value is None else _items(value, mark) for value in values], dtype=pl.List(pl.String))
 
     typed = text.map_batches(parts, return_dtype=pl.List(pl.String))
@@ -150,22 +151,8 @@ def _without_exponents(values: pl.Series) -> pl.Series:
     return pl.Series(values.name, texts, pl.String)
 
 
-def checked_time(text: pl.Expr, rule: Rule | None, mapping: Mapping, as_date: bool = False) -> Checked:
-    """An instant in UTC, or a calendar day. A time without an offset is one of the mapping's zone.
-
-    A local time that a change of the clocks skips is refused (`nonexistent_time`); one that it repeats is the
-    first of the two. A day without a time of day begins at its first instant, skipped midnight or not.
-    """
-    zone = (rule.timezone if rule else None) or mapping.timezone
-    naive, offset, day_only = _parsed(text, rule)
-    if as_date:
-        typed: pl.Expr = naive.dt.date()
-    else:
-        local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-        later = naive.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-        local = pl.when(day_only).then(local.fill_null(later)).otherwise(local).dt.convert_time_zone("UTC")
-        fixed = (naive - pl.duration(minutes=offset)).dt.replace_time_zone("UTC")
-        typed = pl.when(offset.is_not_null()).then(fixed).otherwise(local)
+def checked_time(text: pl.Expr, naive: pl.Expr, typed: pl.Expr, as_date: bool = False) -> Checked:
+    """What `parsed_times` made of a text, with the reason where it made nothing."""
     # Python's datetime ends at both; one day's margin leaves room for any zone.
     in_range = naive.is_between(datetime(1, 1, 2), datetime(9999, 12, 30))  # noqa: DTZ001 - local times have no zone
     reason = first_reason(
@@ -176,9 +163,31 @@ def checked_time(text: pl.Expr, rule: Rule | None, mapping: Mapping, as_date: bo
     return typed, reason
 
 
-def _parsed(text: pl.Expr, rule: Rule | None) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    """Local time, offset in minutes where the text has one, and whether it is a day without a time."""
-    none = pl.lit(None, pl.Int64)
+def parsed_times(text: pl.Series, rule: Rule | None, mapping: Mapping, as_date: bool = False) -> pl.DataFrame:
+    """Texts as `naive` (local time) and `typed` (an instant in UTC, or a calendar day), null where they are neither.
+
+    A time without an offset is one of the mapping's zone. A local time that a change of the clocks skips is no
+    instant; one that it repeats is the first of the two. A day without a time of day begins at its first instant,
+    skipped midnight or not.
+    """
+    zone = (rule.timezone if rule else None) or mapping.timezone
+    frame = _parsed(text.alias("text").to_frame(), rule)
+    naive, offset = pl.col("naive"), pl.col("offset")
+    if as_date:
+        return frame.select("naive", naive.dt.date().alias("typed"))
+    typed = (naive - pl.duration(minutes=offset)).dt.replace_time_zone("UTC")
+    if frame["offset"].null_count():  # looking up zones is slow: not for a file in which every time has its offset
+        local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        if frame["day_only"].any():
+            later = naive.dt.offset_by("1h").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+            local = pl.when("day_only").then(local.fill_null(later)).otherwise(local)
+        typed = pl.when(offset.is_not_null()).then(typed).otherwise(local.dt.convert_time_zone("UTC"))
+    return frame.select("naive", typed.alias("typed"))
+
+
+def _parsed(frame: pl.DataFrame, rule: Rule | None) -> pl.DataFrame:
+    """Of `text`: `naive` (local time), `offset` in minutes where it has one, `day_only` for a day without a time."""
+    text, none = pl.col("text"), pl.lit(None, pl.Int64)
     if rule and rule.unit and rule.epoch:
         start = datetime.fromisoformat(rule.epoch)
         fixed = pl.lit(0, pl.Int64) if start.tzinfo else none
@@ -187,15 +196,20 @@ def _parsed(text: pl.Expr, rule: Rule | None) -> tuple[pl.Expr, pl.Expr, pl.Expr
         # 300,000 years either way: beyond it the product would leave 64 bits.
         steps = pl.when(steps.abs() < 9 * 10**18 // _MICROSECONDS[rule.unit] // 2).then(steps)
         moved = pl.lit(start, pl.Datetime("us")) + (steps * _MICROSECONDS[rule.unit]).cast(pl.Duration("us"))
-        return moved, fixed, pl.lit(rule.unit == "days")
+        return _times(frame, moved, fixed, pl.lit(rule.unit == "days"))
     formats = [*([rule.format] if rule and rule.format else []), *(rule.formats if rule else ())]
     if not formats:
-        return _iso(text)
+        return _iso(frame)
     attempts = [_by_format(text, item) for item in formats]
     naive = pl.coalesce([item[0] for item in attempts])
     zoned = pl.coalesce([item[1] for item in attempts])
     day = pl.coalesce([pl.when(item[0].is_not_null()).then(item[2]) for item in attempts])
-    return naive, zoned, day.fill_null(False)
+    return _times(frame, naive, zoned, day.fill_null(False))
+
+
+def _times(frame: pl.DataFrame, naive: pl.Expr, offset: pl.Expr, day_only: pl.Expr) -> pl.DataFrame:
+    # A frame's columns all have its height, also where an expression is one value for all.
+    return frame.with_columns(naive=naive, offset=offset, day_only=day_only)
 
 
 def _by_format(text: pl.Expr, form: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
@@ -207,18 +221,28 @@ def _by_format(text: pl.Expr, form: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
     return parsed, pl.lit(None, pl.Int64), pl.lit(not timed)
 
 
-def _iso(text: pl.Expr) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    parts = text.str.extract_groups(_ISO)
-
-    def group(number: int) -> Any:
-        return parts.struct.field(str(number))
-
-    stamp = group(1) + "T" + group(2).fill_null("00:00") + group(3).fill_null(":00")
-    naive = stamp.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
-    zone = group(4).str.replace_all(":", "", literal=True)
-    minutes = zone.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + zone.str.slice(3, 2).cast(pl.Int64, strict=False)
-    signed = pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes)
-    offset = pl.when(zone.str.to_lowercase() == "z").then(pl.lit(0, pl.Int64)).otherwise(signed)
+def _iso(frame: pl.DataFrame) -> pl.DataFrame:
+    # In steps: within one query the groups would be searched anew for each of their uses.
+    parts = frame.select(pl.col("text").str.extract_groups(_ISO).struct.unnest())
+    seconds, zone = pl.col("3"), pl.col("4").str.replace_all(":", "", literal=True)
+    fractions = (parts["3"].str.len_bytes().max() or 0) > len(":00")  # type: ignore[operator]
+    parts = parts.select(
+        stamp=pl.col("1") + "T" + pl.col("2").fill_null("00:00") + seconds.fill_null(":00"),
+        day_only=pl.col("2").is_null(),
+        zulu=pl.col("4").str.to_lowercase() == "z",
+        sign=zone.str.starts_with("-"),
+        hours=zone.str.slice(1, 2).cast(pl.Int64, strict=False),
+        minutes=zone.str.slice(3, 2).cast(pl.Int64, strict=False),
+        zoned=zone.is_not_null(),
+    )
+    minutes = pl.col("hours") * 60 + pl.col("minutes")
+    signed = pl.when("sign").then(-minutes).otherwise(minutes)
     # An offset of a day or more is none; the time is refused rather than read as local.
-    bad = zone.is_not_null() & ((minutes >= 24 * 60) | (zone.str.slice(3, 2).cast(pl.Int64, strict=False) > 59))
-    return pl.when(~bad.fill_null(False)).then(naive), offset, group(2).is_null()
+    bad = pl.col("zoned") & ((minutes >= 24 * 60) | (pl.col("minutes") > 59))
+    form = "%Y-%m-%dT%H:%M:%S" + ("%.f" if fractions else "")
+    naive = pl.col("stamp").str.to_datetime(form, strict=False, time_unit="us")
+    return parts.select(
+        naive=pl.when(~bad.fill_null(False)).then(naive),
+        offset=pl.when("zulu").then(pl.lit(0, pl.Int64)).otherwise(signed),
+        day_only="day_only",
+    )
