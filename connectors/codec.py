@@ -22,7 +22,6 @@ from connectors.refusals import Undecodable, from_malformed, from_validation
 from connectors.texts import check_fields
 from connectors.topics import MAX_INPUT_BYTES, TOPICS, Message, TopicSpec
 from models.events import Event, in_nfc
-from models.messages import WATERMARK_KEY
 from models.money import InvalidField, read_amount
 
 __all__ = ["Codec", "Headers", "Undecodable", "decode", "encode"]
@@ -255,9 +254,8 @@ def _reader_for(readers: tuple[_Reader, ...], key: bytes | None, headers: Header
                         "unsupported_version", name, f"{_shown(raw)}: this release reads {reader.message.ce_type}"
                     )
             raise Undecodable("wrong_type", name, f"{_shown(raw)} does not belong on this topic")
-    if len(readers) > 1 and key == WATERMARK_KEY.encode():
-        return readers[1]
-    return readers[0]
+    text = None if key is None else key.decode("utf-8", "replace")
+    return next((reader for reader in readers if text is not None and reader.message.key == text), readers[0])
 
 
 def _key_mismatch(spec: TopicSpec, event: Any, key: bytes | None, expected: str) -> Undecodable:

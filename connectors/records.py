@@ -46,8 +46,8 @@ class TopicReader:
         """Leave the broker."""
         self._consumer.close()
 
-    def ends(self, *topics: str) -> dict[TopicPartition, int]:
-        """The offset that the next record of each partition will get.
+    def ends(self, *topics: str, partition: int | None = None) -> dict[TopicPartition, int]:
+        """The offset that the next record of each partition, or of the one given, will get.
 
         Raises:
             ReadFailed: a topic does not exist.
@@ -57,7 +57,8 @@ class TopicReader:
             numbers = self._consumer.partitions_for_topic(topic)
             if not numbers:
                 raise ReadFailed(f"there is no topic {topic}", "create the topics first: liandong topics --create")
-            places += [TopicPartition(topic, number) for number in sorted(numbers)]
+            wanted = numbers if partition is None else numbers & {partition}
+            places += [TopicPartition(topic, number) for number in sorted(wanted)]
         return dict(self._consumer.end_offsets(places))
 
     def offsets_at(self, topic: str, moment: datetime) -> dict[TopicPartition, int]:
@@ -66,16 +67,19 @@ class TopicReader:
         found = self._consumer.offsets_for_times({place: int(moment.timestamp() * 1000) for place in ends})
         return {place: found[place].offset if found.get(place) else end for place, end in ends.items()}
 
-    def records(self, *topics: str, since: Mapping[TopicPartition, int] | None = None) -> Iterator[Any]:
+    def records(
+        self, *topics: str, since: Mapping[TopicPartition, int] | None = None, partition: int | None = None
+    ) -> Iterator[Any]:
         """Every record now in the topics, partition by partition in offset order.
 
         Args:
             since: start there instead of at the beginning.
+            partition: of this partition alone.
 
         Raises:
             ReadFailed: the broker stopped giving records before the end.
         """
-        ends = self.ends(*topics)
+        ends = self.ends(*topics, partition=partition)
         for place, end in ends.items():
             self._consumer.assign([place])
             if since is not None and place in since:
@@ -89,9 +93,11 @@ class TopicReader:
                         break
                     yield record
 
-    def events(self, *topics: str, since: Mapping[TopicPartition, int] | None = None) -> Iterator[tuple[Any, Any]]:
+    def events(
+        self, *topics: str, since: Mapping[TopicPartition, int] | None = None, partition: int | None = None
+    ) -> Iterator[tuple[Any, Any]]:
         """(record, event) of every record that decodes; what does not is left out, as the workers leave it out."""
-        for record in self.records(*topics, since=since):
+        for record in self.records(*topics, since=since, partition=partition):
             try:
                 yield record, self._codec.decode(record.topic, record.key, record.value, record.headers)
             except Undecodable:

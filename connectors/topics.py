@@ -14,7 +14,15 @@ from msgspec import Struct
 
 from models.dead_letter import DeadLetter, Redrive
 from models.events import Action, CapitalPosition, LoanEvent, PostReport, Transaction
-from models.messages import LoanDeltas, LoanWatermark, PortfolioEntry
+from models.messages import (
+    WATERMARK_KEY,
+    ActivityBatch,
+    ActivityWatermark,
+    LoanDeltas,
+    LoanWatermark,
+    PortfolioEntry,
+    Reevaluated,
+)
 from models.reference import Mute, PolicyVersion, Rate
 from models.response.case import Case
 from models.risk_warning import RiskWarning
@@ -36,11 +44,16 @@ MAX_STATE_BYTES = 16 * 1024 * 1024
 
 
 class Message(Struct, frozen=True):
-    """A type of value: its CloudEvents name and major version, e.g. `liandong.transaction.v1`."""
+    """A type of value: its CloudEvents name and major version, e.g. `liandong.transaction.v1`.
+
+    Args:
+        key: on a topic with several types, the key that means this one where no headers tell them apart.
+    """
 
     name: str
     version: int
     struct: type[Struct]
+    key: str | None = None
 
     @property
     def ce_type(self) -> str:
@@ -208,15 +221,37 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         description="Dismissed patterns of which nobody is told for a while, with who asked and who agreed.",
     ),
     TopicSpec(
+        name="reevaluations",
+        direction="internal",
+        key="customer_id, else branch_id",
+        key_fields=("customer_id", "branch_id"),
+        messages=(Message("reevaluated", 1, Reevaluated),),
+        configs=_kept(SEVEN_DAYS),
+        writers=("liandong reevaluate",),
+        readers=("customers",),
+        description="What history says of events long judged, with reference data that came after them.",
+    ),
+    TopicSpec(
         name="portfolio.deltas",
         direction="internal",
         key="entity, or ~watermark",
         key_fields=("entity",),
-        messages=(Message("loan-deltas", 1, LoanDeltas), Message("loan-watermark", 1, LoanWatermark)),
+        messages=(Message("loan-deltas", 1, LoanDeltas), Message("loan-watermark", 1, LoanWatermark, WATERMARK_KEY)),
         configs=_kept(SEVEN_DAYS),
         writers=("borrowers",),
         readers=("portfolio",),
         description="Partial totals of the loan partitions, and how far each has come.",
+    ),
+    TopicSpec(
+        name="activity",
+        direction="internal",
+        key="~activity",
+        key_fields=("key",),
+        messages=(Message("activity-batch", 1, ActivityBatch), Message("activity-watermark", 1, ActivityWatermark)),
+        configs=_kept(SEVEN_DAYS),
+        writers=("customers", "borrowers"),
+        readers=("activity",),
+        description="How many events and warnings each partition saw, for which rule, branch, channel and source.",
     ),
     TopicSpec(
         name="warnings",
@@ -225,7 +260,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         key_fields=("subject",),
         messages=(_WARNING,),
         configs=_kept(FOREVER),
-        writers=("customers", "portfolio"),
+        writers=("customers", "portfolio", "activity"),
         readers=("cases", "the risk department", "liandong verify"),
         description="Every warning in every revision, shadow ones too: what cases are built from.",
     ),
@@ -237,7 +272,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
             key_fields=("subject",),
             messages=(_WARNING,),
             configs=_kept(FOREVER),
-            writers=("customers", "portfolio"),
+            writers=("customers", "portfolio", "activity"),
             readers=(reader,),
             description=f"{reader}'s copy of the warnings it must act on.",
         )
@@ -272,7 +307,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         key_fields=("source_key",),
         messages=(Message("dead-letter", 1, DeadLetter),),
         configs=_kept(FOREVER),
-        writers=("customers", "borrowers", "portfolio", "cases"),
+        writers=("customers", "borrowers", "portfolio", "activity", "cases"),
         readers=("on-call engineers", "liandong dead-letters"),
         description="Every refused record with its place, reason and field; it can be repaired and sent again.",
     ),

@@ -6,7 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from models.episodes import Episode
 from models.policy import Level
+from models.risk_warning import Finding, Severity
 
 
 class LoanDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -15,6 +17,7 @@ class LoanDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Args:
         offset: of the loan event in its partition; grows, so a delta sent twice is known again.
         ingest_time: when the broker took the loan event.
+        event_time: when it counts from: of the loan event, or of a later disbursement that it draws on.
         amount: change of the exposure, in the policy's base currency; negative for a repayment.
         loans: change of the number of loans with a balance: -1, 0 or 1.
     """
@@ -64,7 +67,85 @@ class LoanWatermark(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return WATERMARK_KEY
 
 
-WATERMARK_KEY = "~watermark"  # no entity may be called so: the codec keeps control keys apart by their type
+WATERMARK_KEY = "~watermark"  # no entity may be called so: where no headers say it, the key tells the type
+
+
+class ActivityLabel(Struct, frozen=True, array_like=True):
+    """Which series an event counts for, besides its source: its day at the bank, branch and channel."""
+
+    day: date
+    branch: str | None = None
+    channel: str | None = None
+
+
+class Told(Struct, frozen=True, array_like=True):
+    """A rule told a warning for the first time: the event's offset and its day at the bank."""
+
+    offset: int
+    detector: str
+    day: date
+
+
+class MissingRate(Struct, frozen=True, array_like=True):
+    """A record that was refused because its currency has no rate on its day."""
+
+    offset: int
+    currency: str
+    event_id: str
+    event_time: datetime
+
+
+class ActivityBatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a stage saw in a stretch of one topic partition. Topic `activity`, all in one partition.
+
+    It says for each offset what it counts for, so that what is sent again after a kill, cut differently, counts
+    once: the receiver takes only offsets beyond the highest that it has taken. `models.activity.log` packs them.
+
+    Args:
+        topic, partition: of the events.
+        first_offset: of the first cell.
+        labels: what the cells speak of.
+        cells: base64 of little-endian 16-bit numbers, one an offset: 0 = counts for nothing, n = `labels[n - 1]`.
+        told: warnings told for the first time, by ascending offset.
+        missing: records refused for want of a rate, by ascending offset.
+        newest: the newest event time that was accepted; None if none was.
+        arrived: when the broker took that event.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    labels: tuple[ActivityLabel, ...] = ()
+    cells: str = ""
+    told: tuple[Told, ...] = ()
+    missing: tuple[MissingRate, ...] = ()
+    newest: datetime | None = None
+    arrived: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return ACTIVITY_KEY
+
+
+class ActivityWatermark(Struct, frozen=True, kw_only=True):
+    """A customers partition has judged all that the broker had. Topic `activity`.
+
+    Args:
+        partition: whose progress this is.
+        partitions: how many there are in all; no day is judged before each has spoken.
+        caught_up_at: every event that the broker had taken by this instant is judged.
+    """
+
+    partition: int
+    partitions: int
+    caught_up_at: datetime
+
+    @property
+    def key(self) -> str:
+        return ACTIVITY_KEY
+
+
+ACTIVITY_KEY = "~activity"  # one key, so that one worker sees the activity of all partitions
 
 
 class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,3 +187,36 @@ class CapitalVersion(Struct, frozen=True):
     as_of: date
     net_capital: Decimal
     tier1_capital: Decimal
+
+
+class Reevaluated(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What history says with the reference data of today. Topic `reevaluations`, keyed as the events are.
+
+    Args:
+        customer_id, branch_id: whose events; the branch for reports on no customer.
+        finding: with the gravest severity of its episode.
+        partners: ids of the warnings that corroborate it.
+        revision, told_severity, told_count: the newest revision that was told, 0 and None where none was.
+    """
+
+    customer_id: str | None = None
+    branch_id: str | None = None
+    detector: str
+    version: int
+    finding: Finding
+    partners: tuple[str, ...] = ()
+    revision: int = 0
+    told_severity: Severity | None = None
+    told_count: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.customer_id or self.branch_id or ""
+
+    def episode(self) -> Episode:
+        """The episode as it was told, for a state that has forgotten it."""
+        told = Episode(self.detector, self.version, self.finding, self.finding.severity, self.partners)
+        if self.told_severity is not None:
+            told.revision, told.told_count = self.revision, self.told_count
+            told.told_severity = told.notified_severity = self.told_severity
+        return told

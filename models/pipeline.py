@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from models.activity.clock import SOURCES
 from models.messages import LoanWatermark
 from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning
 from models.stage import Emit, Record, Refused, Stage, States
+from models.stages.activity import ActivityStage
 from models.stages.borrowers import BorrowersStage
 from models.stages.customers import CustomersStage
 from models.stages.portfolio import PortfolioStage
@@ -21,6 +23,8 @@ from models.stages.portfolio import PortfolioStage
 S = TypeVar("S", bound=Struct)
 # A time after all others: "nothing is on its way any more".
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+# Events of customers whose activity is told together: telling it one by one costs as much as judging them.
+TOLD_TOGETHER = 1000
 
 
 class MemoryStates(States):
@@ -59,14 +63,21 @@ class Refusal(Struct, frozen=True):
 
 
 class LocalPipeline:
-    """Feeds events through customers, borrowers and portfolio.
+    """Feeds events through customers, borrowers, portfolio and activity.
 
-    `feed` returns what the event put on the output topics at once; `finish` closes the input, so that what
-    waits for slower partitions is judged. `warnings` holds the last revision of each warning by id.
+    `feed` returns what the event put on the topics at once; how much was seen follows now and then. `finish`
+    closes the input, so that what waits for slower partitions, and every day that is over, is judged. `warnings`
+    holds the last revision of each warning by id.
     """
 
     def __init__(self, policies: PolicyHistory) -> None:
-        stages: tuple[Stage, ...] = (CustomersStage(policies), BorrowersStage(policies, 1), PortfolioStage(policies))
+        self._activity = ActivityStage(policies)
+        stages: tuple[Stage, ...] = (
+            CustomersStage(policies),
+            BorrowersStage(policies, 1),
+            PortfolioStage(policies),
+            self._activity,
+        )
         self._stages: dict[str, tuple[Stage, MemoryStates]] = {}
         for stage in stages:
             shared = MemoryStates()
@@ -89,18 +100,21 @@ class LocalPipeline:
             emits = list(stage.apply(states, Record(topic, 0, offset, at, event, at)))
         except Refused as refused:
             self.refusals.append(Refusal(event.event_id, topic, refused.reason, refused.field, refused.detail))
-            return []
-        emits += stage.flush(states)
+            return self._route(list(stage.flush(states)), at)
+        if topic not in SOURCES or offset % TOLD_TOGETHER == 0:
+            emits += stage.flush(states)
         return self._route(emits, at)
 
     def finish(self) -> list[Emit]:
         """Say that no more events come."""
-        end = LoanWatermark(loans_partition=0, loans_partitions=1, caught_up_at=END_OF_TIME)
-        stage, states = self._stages["portfolio.deltas"]
         now = END_OF_TIME
+        end = LoanWatermark(loans_partition=0, loans_partitions=1, caught_up_at=now)
+        stage, states = self._stages["portfolio.deltas"]
         emits = list(stage.apply(states, Record("portfolio.deltas", 0, 0, now, end, now)))
         emits += stage.flush(states)
-        return self._route(emits, now)
+        customers, states = self._stages["transactions"]
+        out = self._route([*emits, *customers.flush(states)], now)
+        return out + self._route(self._activity.end(self._stages["activity"][1], now), now)
 
     def restart(self) -> None:
         """Carry every state through its bytes, as a worker's restart would."""

@@ -88,7 +88,7 @@ def price(
         labels: ids of the customers that are known to be cases; empty where nothing is known.
     """
     days = (span[1] - span[0]).days + 1
-    old, new = ({row["warning_id"]: row for row in frame.iter_rows(named=True)} for _, frame in (before, after))
+    old, new = (dict(zip(frame["warning_id"], frame["detector"], strict=True)) for _, frame in (before, after))
     gained, lost = _by_detector(new, new.keys() - old.keys()), _by_detector(old, old.keys() - new.keys())
     return Price(
         before=before[0].version,
@@ -104,10 +104,10 @@ def price(
     )
 
 
-def _by_detector(rows: dict[str, dict[str, str]], ids: Set[str]) -> dict[str, list[str]]:
+def _by_detector(detectors: dict[str, str], ids: Set[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for one in sorted(ids):
-        found[rows[one]["detector"]].append(one)
+        found[detectors[one]].append(one)
     return dict(sorted(found.items()))
 
 
@@ -181,17 +181,17 @@ def workload(policy: Policy, warnings: pl.DataFrame, span: tuple[date, date]) ->
 def _tasks(policy: Policy, warnings: pl.DataFrame) -> dict[str, list[_Task]]:
     tasks: dict[str, list[_Task]] = defaultdict(list)
     measures = policy.response.measures
-    for row in warnings.iter_rows(named=True):
-        rule: Rule = getattr(policy.detectors, row["detector"])
+    columns = warnings.select("warning_id", "detector", "severity", "event_time")
+    for warning_id, detector, severity, start in columns.iter_rows():
+        rule: Rule = getattr(policy.detectors, detector)
         if rule.mode != "live":
             continue
-        start = row["event_time"]
-        due = task_dues(policy, row["severity"], start).due_at
+        due = task_dues(policy, severity, start).due_at
         for department in rule.departments:
             own = [code for code in rule.measures if measures[code].department == department]
             effort = sum((measures[code].effort.value for code in own), Decimal(0)) * HOUR
-            first = min([due, *(measure_due(policy, code, row["severity"], start) for code in own)])
-            tasks[department].append(_Task(first, start, row["warning_id"], effort))
+            first = min([due, *(measure_due(policy, code, severity, start) for code in own)])
+            tasks[department].append(_Task(first, start, warning_id, effort))
     return tasks
 
 

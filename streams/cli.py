@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 from connectors.settings import describe
-from streams.commands import asking, dead_letters, demo, feeding, keeping, running
+from streams.commands import (
+    asking,
+    dead_letters,
+    demo,
+    feeding,
+    mutes,
+    policies,
+    rates,
+    reevaluate,
+    running,
+    watch_list,
+)
 
 app = typer.Typer(
     name="liandong",
@@ -26,8 +37,12 @@ app.command("replay", rich_help_panel=FEED)(feeding.replay)
 app.command("simulate", rich_help_panel=FEED)(feeding.simulation)
 app.command("backtest", rich_help_panel=ASK)(asking.backtest)
 app.command("verify", rich_help_panel=ASK)(asking.verify)
+app.command("reevaluate", rich_help_panel=ASK)(reevaluate.reevaluate)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
-app.command("policy", rich_help_panel=KEEP)(keeping.policy)
+app.add_typer(policies.app, name="policy", rich_help_panel=KEEP)
+app.add_typer(rates.app, name="rates", rich_help_panel=KEEP)
+app.add_typer(watch_list.app, name="watch-list", rich_help_panel=KEEP)
+app.add_typer(mutes.app, name="mute", rich_help_panel=KEEP)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=KEEP)
 
 

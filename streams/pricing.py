@@ -8,11 +8,10 @@ from rich.progress import Progress
 
 from connectors.errors import LiandongError
 from connectors.sources.errors import nearest
-from connectors.sources.reader import MappedFrame
-from connectors.sources.wire import time_field
-from models import oracle
+from connectors.sources.spill import History
 from models.policy import PolicyHistory
 from models.pricing import Price, price
+from streams.judging import Pace, judge
 
 TRUE = ("1", "true", "yes", "t", "y")
 
@@ -42,28 +41,21 @@ def read_labels(path: Path, id_column: str, label_column: str) -> frozenset[str]
 
 
 def run_pricing(
-    mapped: MappedFrame, before: PolicyHistory, after: PolicyHistory, labels: Set[str], progress: Progress
+    history: History, before: PolicyHistory, after: PolicyHistory, labels: Set[str], progress: Progress
 ) -> Price:
-    """Judge a mapped file by both policies with the oracle, and compare.
+    """Judge a file's history by both policies with the oracle, and compare. Every bucket of it is read once.
 
     Args:
         labels: ids of known cases; empty where nothing is known.
-        progress: shows which policy is being judged.
+        progress: shows how far it has come.
 
     Raises:
         LiandongError: nothing in the file can be judged.
     """
-    if mapped.kind in ("actions", "capital") or not mapped.accepted.height:
-        raise LiandongError(f"the file has no {mapped.kind} to judge", "give transactions, reports or loans")
-    found = []
-    with progress:
-        task = progress.add_task("judging", total=2)
-        for policies in (before, after):
-            progress.update(task, description=f"judging by {policies.latest.version}")
-            frames = {mapped.kind: mapped.accepted}
-            found.append((policies.latest, oracle.warnings(**frames, policies=policies)))
-            progress.advance(task)
+    if history.kind in ("actions", "capital") or history.span is None:
+        raise LiandongError(f"the file has no {history.kind} to judge", "give transactions, reports or loans")
+    pace = Pace(progress, f"judging by {before.latest.version} and {after.latest.version}")
+    old, new = judge(history, [before, after], pace)
     calendar = before.latest.bank_calendar
-    times = mapped.accepted[time_field(mapped.kind)]
-    span = (calendar.day_of(times.min()), calendar.day_of(times.max()))  # type: ignore[arg-type]
-    return price(found[0], found[1], span, labels)
+    span = (calendar.day_of(history.span[0]), calendar.day_of(history.span[1]))
+    return price((before.latest, old.found), (after.latest, new.found), span, labels)

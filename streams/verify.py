@@ -1,8 +1,10 @@
 """Stream against oracle, over what stands on the topics."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 from msgspec import Struct
 
 from connectors.records import TopicReader
@@ -41,7 +43,18 @@ class Comparison(Struct, frozen=True):
 
 
 def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
-    """Read the input topics and `warnings` to their ends, and hold them against each other."""
+    """Read the input topics and `warnings` to their ends, and hold them against each other.
+
+    Two rules look at more than the events that stand on the topics, and are compared as far as those go:
+
+    - `silence`: in the topics it is as late as their newest event, in the workers it goes on being later while
+      nothing comes. Only days that the newest event closes are compared, so of each warning the revision of its
+      newest such day; a day that only the workers' clock has closed is left out. Rules are series by the first
+      revisions on `warnings`. An event that came when its day had been judged, and would have changed the verdict,
+      shows as a difference.
+    - `missing_rate`: a currency that has been given a rate for the day since its warning is left out, as nothing of
+      that day would be refused now.
+    """
     counts: dict[str, int] = {}
     frames: dict[str, Any] = {}
     with TopicReader(settings) as reader:
@@ -49,13 +62,22 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
             records = list(reader.events(topic))
             counts[topic] = len(records)
             if records:
-                frames[topic] = oracle.from_events([event for _, event in records])
-        found: dict[str, RiskWarning] = {}
-        for _, warning in reader.events("warnings"):
-            counts["warnings"] = counts.get("warnings", 0) + 1
-            before = found.get(warning.warning_id)
-            if before is None or warning.revision >= before.revision:
-                found[warning.warning_id] = warning
+                frames[topic] = oracle.from_events(
+                    [event for _, event in records],
+                    ingest_times=[datetime.fromtimestamp(record.timestamp / 1000, UTC) for record, _ in records],
+                )
+        warnings: list[RiskWarning] = [warning for _, warning in reader.events("warnings")]
+    counts["warnings"] = len(warnings)
+    closed = oracle.closed_until(
+        transactions=frames.get("transactions"), reports=frames.get("reports"), policies=policies
+    )
+    found: dict[str, RiskWarning] = {}
+    for warning in warnings:
+        before = found.get(warning.warning_id)
+        newest = before is None or warning.revision >= before.revision
+        if newest and _compared(warning, closed, policies):
+            found[warning.warning_id] = warning
+    frames["told"] = _told(warnings)
     expected = {
         row["warning_id"]: Line(row["warning_id"], row["detector"], row["subject"], row["severity"])
         for row in oracle.warnings(**frames, policies=policies).iter_rows(named=True)
@@ -81,3 +103,19 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
             if severity_rank(seen[key].severity) != severity_rank(expected[key].severity)  # type: ignore[arg-type]
         ],
     )
+
+
+def _told(warnings: list[RiskWarning]) -> pl.DataFrame:
+    """When each warning was told for the first time: a record sent again after a worker's death is no other."""
+    first = {one.warning_id: one for one in warnings if one.revision == 1 and one.mode != "drill"}
+    rows = [(one.detector, one.event_time) for one in first.values()]
+    return pl.DataFrame(rows, schema={"detector": pl.String, "event_time": pl.Datetime("us", "UTC")}, orient="row")
+
+
+def _compared(warning: RiskWarning, closed: datetime | None, policies: PolicyHistory) -> bool:
+    if warning.detector == "silence":
+        return closed is not None and warning.window.end <= closed
+    if warning.detector == "missing_rate":
+        currency = warning.subject.removeprefix("currency:")
+        return currency not in policies.at(warning.window.start).rates
+    return True

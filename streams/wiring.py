@@ -13,21 +13,25 @@ from connectors.settings import Settings
 from connectors.topics import TopicSpec, changelogs
 from models.policy import PolicyHistory
 from models.stage import Stage
+from models.stages.activity import ActivityStage
 from models.stages.borrowers import BorrowersStage
 from models.stages.cases import CasesStage
 from models.stages.customers import CustomersStage
 from models.stages.portfolio import PortfolioStage
 from streams.app import run_worker
+from streams.reference import ReferenceFollower, load_references
 
-STAGES = ("customers", "borrowers", "portfolio", "cases")
+STAGES = ("customers", "borrowers", "portfolio", "activity", "cases")
 
 
 def build_stages(policies: PolicyHistory, settings: Settings) -> tuple[Stage, ...]:
-    """The four stages of the pipeline."""
+    """The five stages of the pipeline."""
+    settle = timedelta(seconds=settings.idle_seconds)
     return (
-        CustomersStage(policies),
-        BorrowersStage(policies, settings.partitions, timedelta(seconds=settings.idle_seconds)),
+        CustomersStage(policies, settings.partitions, settle),
+        BorrowersStage(policies, settings.partitions, settle),
         PortfolioStage(policies),
+        ActivityStage(policies),
         CasesStage(policies),
     )
 
@@ -40,14 +44,16 @@ def changelog_topics(settings: Settings) -> list[TopicSpec]:
 def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None = None) -> int:
     """Run a worker in this process; its exit code."""
     policies = load_policies(policy)
+    loaded = load_references(settings, policies)
     metrics = Metrics()
-    metrics.build(version("liandong"), policies.latest.version)
+    release = version("liandong")
+    follower = ReferenceFollower(settings, policies, loaded, metrics, lambda name: metrics.build(release, name))
     stages = build_stages(policies, settings)
     server = (
         serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry) if settings.metrics_port else None
     )
     try:
-        return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready)
+        return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready, background=(follower.run,))
     finally:
         if server is not None:
             server.close()

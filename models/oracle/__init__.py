@@ -4,6 +4,8 @@ What the stream says is checked against this. It sees all events at once, so it 
 warning, in the state that the whole history gives it.
 """
 
+from datetime import datetime
+
 import polars as pl
 
 from models.oracle.acceptance import accepted_capital, accepted_loans, accepted_reports, accepted_transactions
@@ -15,13 +17,15 @@ from models.oracle.frequent_large_transfers import frequent_large_transfers
 from models.oracle.industry_concentration import industry_concentrations
 from models.oracle.large_transaction import large_transactions
 from models.oracle.missing_control import missing_control
+from models.oracle.missing_rate import Judged, missing_rates
 from models.oracle.scatter_gather import scatter_gather
+from models.oracle.silence import closed_days, silence
 from models.oracle.structuring import structuring
 from models.oracle.suspicious_counterparty import suspicious_counterparty
 from models.oracle.teller_report import teller_reports
 from models.policy import PolicyHistory
 
-__all__ = ["from_events", "refusals", "warnings"]
+__all__ = ["closed_until", "from_events", "refusals", "warnings"]
 
 # Rules over customers' transactions, each giving its warnings and the days on which a report may corroborate them.
 _CUSTOMER_RULES = {
@@ -41,6 +45,7 @@ def warnings(
     reports: pl.DataFrame | None = None,
     loans: pl.DataFrame | None = None,
     capital: pl.DataFrame | None = None,
+    told: pl.DataFrame | None = None,
     policies: PolicyHistory,
 ) -> pl.DataFrame:
     """Every warning that the events give, live and shadow rules alike, each by the figures of its own days.
@@ -48,6 +53,9 @@ def warnings(
     Args:
         transactions, reports, loans, capital: canonical frames in arrival order (see `frames`); columns that are
             absent are null, None is no events.
+        told: (detector, event_time) of each warning that was told for the first time, in which `silence` looks for
+            a rule that tells less or more than usual. Events say nothing of when a warning was first told, which
+            depends on their arrival; None leaves these series out.
         policies: versions, rates and watch list by day.
 
     Returns:
@@ -57,23 +65,50 @@ def warnings(
     Raises:
         ValueError: amounts in binary floats, or times without a zone.
     """
-    customers = classified(accepted_transactions(canonical(transactions, "transactions"), policies).frame, policies)
+    booked, lent = canonical(transactions, "transactions"), canonical(loans, "loans")
+    counted, refused = accepted_transactions(booked, policies)
+    filed = accepted_reports(canonical(reports, "reports"), policies).frame
+    customers = classified(counted, policies)
     found, days = [no_warnings()], []
     for name, rule in _CUSTOMER_RULES.items():
-        if any(getattr(policy.detectors, name).mode != "off" for policy in policies.versions):
+        if _is_on(name, policies):
             made, of_days = rule(customers, policies)
             found.append(made)
             days.append(of_days.with_columns(pl.lit(name).alias("detector")))
-    told, reported = teller_reports(accepted_reports(canonical(reports, "reports"), policies).frame, policies)
-    found.append(told)
-    if any(policy.detectors.industry_concentration.mode != "off" for policy in policies.versions):
-        book = accepted_loans(canonical(loans, "loans"), policies).frame
+    by_posts, reported = teller_reports(filed, policies)
+    found.append(by_posts)
+    book = accepted_loans(lent, policies)
+    if _is_on("industry_concentration", policies):
         positions = accepted_capital(canonical(capital, "capital"), policies).frame
-        found.append(industry_concentrations(book, positions, policies))
+        found.append(industry_concentrations(book.frame, positions, policies))
+    if _is_on("silence", policies):
+        found.append(silence(counted, filed, told, policies))
+    if _is_on("missing_rate", policies):
+        unrated = (Judged(booked, refused), Judged(lent, book.refused))
+        found.append(missing_rates(unrated, policies))
     everything = pl.concat(found)
     if days and reported.height:
         everything = corroborated(everything, reported, pl.concat(days), policies)
     return finished(everything)
+
+
+def _is_on(detector: str, policies: PolicyHistory) -> bool:
+    """Whether any version would judge by it."""
+    return any(getattr(policy.detectors, detector).mode != "off" for policy in policies.versions)
+
+
+def closed_until(
+    *, transactions: pl.DataFrame | None = None, reports: pl.DataFrame | None = None, policies: PolicyHistory
+) -> datetime | None:
+    """The first instant after the last day that is closed for `silence`; None where none is.
+
+    Args:
+        transactions, reports, policies: as for `warnings`.
+    """
+    counted = accepted_transactions(canonical(transactions, "transactions"), policies).frame
+    filed = accepted_reports(canonical(reports, "reports"), policies).frame
+    last: datetime | None = closed_days(counted, filed, policies)["end"].max()  # type: ignore[assignment]
+    return last
 
 
 def refusals(

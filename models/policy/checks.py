@@ -18,7 +18,7 @@ _COUNTS = {
     "lateness": 0, "future_tolerance": 0, "every_event_until": 1, "renotify_after": 0, "remember": 1, "new_after": 1,
     "name_similarity": 1, "a_day": 1, "consecutive_days": 1, "within": 1, "many_payees": 1, "new_payees": 1,
     "at_least": 2, "many_payers": 1, "few": 1, "dormant_after": 1, "watch": 1, "corroborated_within": 0,
-    "minimum_loans": 0, "due": 1,
+    "minimum_loans": 0, "due": 1, "learn": 1, "grace": 0,
 }  # fmt: skip
 _MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual")
 
@@ -33,6 +33,7 @@ def contradictions(policy: Policy) -> Iterator[str]:
     yield from _lists(policy)
     yield from _money(policy)
     yield from _customers(policy)
+    yield from _activity(policy)
     yield from _industries(policy)
     yield from _memory(policy)
     yield from _deadlines(policy)
@@ -135,6 +136,16 @@ def _customers(policy: Policy) -> Iterator[str]:
         yield "counterparties.new_after must be more than a day above events.lateness: late events would decide it"
     if policy.counterparties.name_similarity.whole > 100:
         yield "counterparties.name_similarity must be at most 100"
+
+
+def _activity(policy: Policy) -> Iterator[str]:
+    silence = policy.detectors.silence
+    if silence.low.value >= 1:
+        yield "detectors.silence.low must be below 1: it is a share of the usual number, such as 0.25"
+    if silence.high.value <= 1:
+        yield "detectors.silence.high must be above 1: it is how many times the usual number, such as 4"
+    if severity_rank(silence.severities.silent) < severity_rank(silence.severities.outside):
+        yield "detectors.silence.severities.silent must not be milder than outside"
 
 
 def _industries(policy: Policy) -> Iterator[str]:

@@ -88,6 +88,26 @@ class TellerReport(Rule, frozen=True, kw_only=True):
     corroborated_within: Figure  # days between a report and a machine warning that raise each other
 
 
+class SilenceSeverities(Part, frozen=True, kw_only=True):
+    silent: Severity  # no event at all on a day
+    outside: Severity  # too few or too many
+
+
+class Silence(Rule, frozen=True, kw_only=True):
+    """When a rule, branch, channel or source has said too little or too much on a day."""
+
+    learn: Figure  # days of the same kind, working or not, whose median is the usual number of events
+    low: Figure  # share of the median below which a day is outside
+    high: Figure  # times the median above which a day is outside
+    minimum: Figure  # events a day: what is usually below it is not judged
+    grace: Figure  # hours after midnight until a day is judged
+    severities: SilenceSeverities
+
+
+class MissingRate(Rule, frozen=True, kw_only=True):
+    severity: Severity
+
+
 class IndustryConcentration(Rule, frozen=True, kw_only=True):
     scheme: Literal["gbt4754", "naics", "as_given"]
     share: LevelFigures  # of the entity's book

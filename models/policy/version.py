@@ -17,7 +17,9 @@ from models.policy.rules import (
     IndustryConcentration,
     LargeTransaction,
     MissingControl,
+    MissingRate,
     ScatterGather,
+    Silence,
     Structuring,
     SuspiciousCounterparty,
     TellerReport,
@@ -72,6 +74,8 @@ class Detectors(Part, frozen=True, kw_only=True):
     missing_control: MissingControl
     suspicious_counterparty: SuspiciousCounterparty
     teller_report: TellerReport
+    silence: Silence
+    missing_rate: MissingRate
     industry_concentration: IndustryConcentration
 
 

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
+from models.activity.log import ActivityLog
 from models.credit.book import SIGNS, Loan, move
 from models.events import LoanEvent
 from models.messages import WATERMARK_KEY, LoanDelta, LoanDeltas, LoanWatermark
 from models.policy import PolicyHistory
-from models.stage import Emit, Record, Refused, States, Tick
-from models.stages.customers import check_time
+from models.stage import Emit, Record, States, Tick
+from models.stages.customers import check_time, no_rate
 
 PROGRESS_KEY = "~progress"
 
@@ -54,6 +55,7 @@ class BorrowersStage:
         self._settle = settle
         self._told: dict[int, datetime] = {}
         self._pending: dict[int, dict[str, list[LoanDelta]]] = {}
+        self._logs: dict[int, ActivityLog] = {}
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         event: LoanEvent = record.event
@@ -61,7 +63,9 @@ class BorrowersStage:
         state = states.load(event.borrower_id, BorrowerState) or BorrowerState()
         check_time(event.event_time, record.ingest_time, state.newest, policy)
         if event.kind in SIGNS and event.currency not in policy.rates:
-            raise Refused("no_rate", "currency", f"no exchange rate for {event.currency}; add it to [money.rates]")
+            log = self._logs.setdefault(states.partition, ActivityLog())
+            log.refused(record.offset, event.currency, event.event_id, event.event_time)
+            raise no_rate(event.currency)
         if event.event_id in state.seen:
             return ()
         movement = move(state.loans, event, policy)
@@ -89,7 +93,10 @@ class BorrowersStage:
         return ()
 
     def flush(self, states: States) -> Iterable[Emit]:
-        """The batch's partial totals, then the watermark they reach up to."""
+        """The loans refused for want of a rate; the batch's partial totals, then the watermark they reach up to."""
+        if log := self._logs.pop(states.partition, None):
+            for batch in log.batches("loans", states.partition):
+                yield Emit("activity", batch.key, batch)
         for entity, deltas in self._pending.pop(states.partition, {}).items():
             yield Emit(
                 "portfolio.deltas",

@@ -1,7 +1,8 @@
 """Customers: transactions and post reports of one customer, judged together.
 
 Each event is taken once, checked against the customer's own watermark, shown to every detector that consumes
-it, and what they find goes out as warnings and as the departments' copies.
+it, and what they find goes out as warnings and as the departments' copies. How much was seen leaves as
+`ActivityBatch`es, one a batch and topic, so that `activity` notices who has gone silent.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,11 +12,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from models.activity.log import ActivityLog
 from models.corroboration import corroborate
 from models.detectors import DETECTORS
 from models.detectors.base import Detector
 from models.episodes import Episode, observe, tell
 from models.events import PostReport, Transaction
+from models.messages import ActivityWatermark, Reevaluated
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, RiskWarning, warning_id
 from models.stage import Emit, Record, Refused, States, Tick
@@ -49,27 +52,49 @@ class CustomerState(Struct):
 
 
 class CustomersStage:
-    """Judges transactions and reports, keyed by customer (a report on no customer: by branch)."""
+    """Judges transactions and reports, keyed by customer (a report on no customer: by branch).
+
+    Args:
+        policies: the figures in force.
+        partitions: of `transactions` and `reports`.
+        settle: time in which an event that is on its way surely arrives; what the broker has taken before that
+            is known to be all there is.
+        detectors: the rules.
+    """
 
     name = "customers"
-    topics = ("transactions", "reports")
+    topics = ("transactions", "reports", "reevaluations")
     state_version = 1
 
-    def __init__(self, policies: PolicyHistory, detectors: Iterable[Detector] = DETECTORS) -> None:
+    def __init__(
+        self,
+        policies: PolicyHistory,
+        partitions: int = 1,
+        settle: timedelta = timedelta(seconds=2),
+        detectors: Iterable[Detector] = DETECTORS,
+    ) -> None:
         self._policies = policies
+        self._partitions = partitions
+        self._settle = settle
+        self._caught_up: dict[int, datetime] = {}
+        self._logs: dict[int, dict[str, ActivityLog]] = {}
         self._detectors = {
             kind: tuple(one for one in detectors if one.consumes is kind) for kind in (Transaction, PostReport)
         }
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
+        if isinstance(record.event, Reevaluated):
+            return self._reevaluated(states, record)
         event: Transaction | PostReport = record.event
         policy = self._policies.at(event.event_time)
-        key = event.customer_id or f"branch:{event.key}"
+        key = state_key(event)
         state = states.load(key, CustomerState) or CustomerState()
         newest = state.newest.get(record.topic)
         check_time(event.event_time, record.ingest_time, newest, policy)
-        if isinstance(event, Transaction):
-            check_currency(event, policy)
+        log = self._log(states, record.topic)
+        if isinstance(event, Transaction) and not has_rate(event, policy):
+            log.refused(record.offset, event.currency, event.event_id, event.event_time)
+            raise no_rate(event.currency)
         seen = state.seen.setdefault(record.topic, {})
         if event.event_id in seen:
             return ()
@@ -78,51 +103,94 @@ class CustomersStage:
         if not late:
             state.newest[record.topic] = event.event_time
             if newest is None or newest.date() != event.event_time.date():
-                self._expire(state, record.topic, policy)
+                self._expire(state, record.topic)
         states.save(key, state)
-        return list(self._judge(state, record, policy, late=late))
+        day = policy.bank_calendar.day_of(event.event_time)
+        log.accepted(record, day)
+        emits: list[Emit] = []
+        for warning in self._judge(state, record, late=late):
+            if warning.revision == 1:
+                log.told(record.offset, warning.detector, day)
+            emits += warning_emits(warning)
+        return emits
 
     def flush(self, states: States) -> Iterable[Emit]:
-        return ()
+        """What the batch counts for."""
+        for topic, log in self._logs.pop(states.partition, {}).items():
+            for batch in log.batches(topic, states.partition):
+                yield Emit("activity", batch.key, batch)
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
-        return ()
+        """A partition that has nothing to say must say so: else no day is over before its next event."""
+        told = self._caught_up.get(states.partition)
+        if not tick.caught_up or (told is not None and tick.now - told < self._settle):
+            return
+        self._caught_up[states.partition] = tick.now
+        mark = ActivityWatermark(
+            partition=states.partition, partitions=self._partitions, caught_up_at=tick.now - self._settle
+        )
+        yield Emit("activity", mark.key, mark)
 
-    def _judge(self, state: CustomerState, record: Record, policy: Policy, *, late: bool) -> Iterator[Emit]:
-        event = record.event
+    def _log(self, states: States, topic: str) -> ActivityLog:
+        logs = self._logs.setdefault(states.partition, {})
+        return logs.get(topic) or logs.setdefault(topic, ActivityLog())
+
+    def _judge(self, state: CustomerState, record: Record, *, late: bool) -> Iterator[RiskWarning]:
+        event, policy = record.event, self._policies.at(record.event.event_time)
         for detector in self._detectors[type(event)]:
-            off = detector.rule(policy).mode == "off"
             for finding in detector.step(getattr(state.detectors, detector.id), event, policy, self._policies):
-                if off:  # only its findings are left out: the day it is switched on it must know what was before
+                # Only findings are left out: the day a rule is switched on it must know what was before.
+                if detector.rule(self._closing(finding)).mode == "off":
                     continue
-                for episode in self._observe(state, detector, finding):
-                    rule = getattr(policy.detectors, episode.detector)
-                    warning = tell(
-                        episode,
-                        rule,
-                        policy,
-                        self._policies.mutes,
-                        event_time=event.event_time,
-                        now=record.now,
-                        late=late,
-                    )
-                    if warning is not None:
-                        yield from warning_emits(warning)
+                name = warning_id(detector.id, detector.version, finding.subject, finding.anchor)
+                episode = observe(state.episodes.get(name), detector.id, detector.version, finding)
+                yield from self._tell(state, episode, event.event_time, record.now, late=late)
 
-    def _observe(self, state: CustomerState, detector: Detector, finding: Finding) -> Iterable[Episode]:
-        name = warning_id(detector.id, detector.version, finding.subject, finding.anchor)
-        episode = observe(state.episodes.get(name), detector.id, detector.version, finding)
-        state.episodes[name] = episode
-        corroborated = corroborate(state.episodes.values(), episode, self._policies)
-        return [episode, *(one for one in corroborated if one is not episode)]
+    def _reevaluated(self, states: States, record: Record) -> list[Emit]:
+        """Tell what history says now and was not told."""
+        news: Reevaluated = record.event
+        key = state_key(news)
+        state = states.load(key, CustomerState) or CustomerState()
+        finding = news.finding
+        told = news.episode()
+        episode = observe(state.episodes.get(told.id, told), told.detector, told.version, finding)
+        episode.partners = tuple(sorted({*episode.partners, *news.partners}))
+        states.save(key, state)
+        warnings = self._tell(state, episode, finding.event_time, record.now, late=True)
+        return [emit for warning in warnings for emit in warning_emits(warning)]
 
-    def _expire(self, state: CustomerState, topic: str, policy: Policy) -> None:
-        before = state.newest[topic] - policy.lateness
+    def _tell(
+        self, state: CustomerState, changed: Episode, event_time: datetime, now: datetime, *, late: bool
+    ) -> Iterator[RiskWarning]:
+        """What there is to say of an episode that has changed, and of those that say the same."""
+        state.episodes[changed.id] = changed
+        corroborated = corroborate(state.episodes.values(), changed, self._policies)
+        for episode in (changed, *(one for one in corroborated if one is not changed)):
+            closing = self._closing(episode.finding)
+            rule = getattr(closing.detectors, episode.detector)
+            mutes = self._policies.mutes
+            warning = tell(episode, rule, closing, mutes, event_time=event_time, now=now, late=late)
+            if warning is not None:
+                yield warning
+
+    def _closing(self, finding: Finding) -> Policy:
+        """What holds on the day that closes the finding's window, whenever its events come."""
+        return self._policies.at(finding.window.end - timedelta(microseconds=1))
+
+    def _expire(self, state: CustomerState, topic: str) -> None:
+        # How late an event may come is said by its own day's version: an id is kept as long as any of them says.
+        before = state.newest[topic] - timedelta(days=self._policies.longest(lambda one: one.events.lateness.whole))
         state.seen[topic] = {name: time for name, time in state.seen[topic].items() if time >= before}
         for detector in self._detectors[Transaction if topic == "transactions" else PostReport]:
             detector.expire(getattr(state.detectors, detector.id), before, self._policies)
-        oldest = max(state.newest.values()) - timedelta(days=policy.episodes.remember.whole)
+        remember = self._policies.longest(lambda one: one.episodes.remember.whole)
+        oldest = max(state.newest.values()) - timedelta(days=remember)
         state.episodes = {name: one for name, one in state.episodes.items() if one.finding.window.end >= oldest}
+
+
+def state_key(event: Transaction | PostReport | Reevaluated) -> str:
+    """Under which key the state of its customer stands; of its branch, for a report on no customer."""
+    return event.customer_id or f"branch:{event.key}"
 
 
 def check_time(event_time: datetime, ingest_time: datetime, newest: datetime | None, policy: Policy) -> None:
@@ -146,11 +214,18 @@ def check_time(event_time: datetime, ingest_time: datetime, newest: datetime | N
         )
 
 
-def check_currency(event: Transaction, policy: Policy) -> None:
-    """Refuse a customer's transaction whose value cannot be told: no threshold or rate for its currency."""
-    if event.origin == "bank" or event.currency in policy.rates:
-        return
-    raise Refused("no_rate", "currency", f"no exchange rate for {event.currency}; add it to [money.rates] and redrive")
+def has_rate(event: Transaction, policy: Policy) -> bool:
+    """Whether a transaction can be held against thresholds: the bank's own ones never are."""
+    return event.origin == "bank" or event.currency in policy.rates
+
+
+def no_rate(currency: str) -> Refused:
+    """The refusal of an event whose value cannot be told."""
+    return Refused(
+        "no_rate",
+        "currency",
+        f"no exchange rate for {currency}: put it with `liandong rates put` (or in [money.rates]) and redrive",
+    )
 
 
 def warning_emits(warning: RiskWarning) -> Iterator[Emit]:

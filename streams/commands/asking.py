@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.table import Table
 
@@ -13,10 +12,13 @@ from connectors.policy_file import load_policies
 from connectors.sources.mapping import load_mapping
 from connectors.sources.reader import read
 from connectors.sources.report import concentration_report
+from connectors.sources.spill import history
 from streams.backtest import Engine, run_backtest
 from streams.commands.output import Format, command, out, print_json, print_rejected, progress, read_settings
 from streams.commands.price import print_price
+from streams.judging import Pace
 from streams.pricing import read_labels, run_pricing
+from streams.reference import load_references
 from streams.verify import Comparison, compare
 
 MOST_REJECTED = 20  # rows shown; replay shows all
@@ -43,22 +45,28 @@ def backtest(
     output: Annotated[Path | None, typer.Option("--out", help="Write the warnings there as JSON lines.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
-    """Judge a file's history without any broker, by the stream's rules or by the oracle's."""
+    """Judge a file's history without any broker, by the stream's rules or by the oracle's.
+
+    A file of more than a million events need not fit into memory: they go to a folder in LIANDONG_DATA_DIR meanwhile.
+    """
     settings = read_settings()
     used = load_policies(policy or settings.policy_path())
     plan = load_mapping(mapping)
     if against is not None:
         known = read_labels(labels, label_id, label) if labels else frozenset()
-        cost = run_pricing(read(file, plan), used, load_policies(against), known, progress())
+        other = load_policies(against)
+        with progress() as bar, history(file, plan, settings.data_dir, Pace(bar, "reading")) as past:
+            cost = run_pricing(past, used, other, known, bar)
         print_json(cost) if format is Format.JSON else print_price(cost)
         return
     if labels is not None:
         raise LiandongError("--labels is for comparing two policies", "give the second one with --against")
-    result = run_backtest(read(file, plan), used, engine, progress())
+    with progress() as bar, history(file, plan, settings.data_dir, Pace(bar, "reading")) as past:
+        result = run_backtest(past, used, engine, bar)
     if output is not None:
         with output.open("wb") as sink:
-            for warning in result.details:
-                sink.write(msgspec.json.encode(warning) + b"\n")
+            for line in result.lines():
+                sink.write(line + b"\n")
     if format is Format.JSON:
         print_json(result.summary())
         return
@@ -117,6 +125,7 @@ def verify(
     """Compare the warnings on the topics with what the oracle finds in the input topics; exit 0 when they agree."""
     settings = with_broker(read_settings())
     used = load_policies(policy or settings.policy_path())
+    load_references(settings, used)
     result = compare(settings, used)
     if format is Format.JSON:
         print_json(result)

@@ -1,9 +1,12 @@
 """The customers' stage: what is taken once, refused or marked late, and how reports and machines raise each other."""
 
 from datetime import timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
 
 from models.pipeline import LocalPipeline
-from models.policy import PolicyHistory
+from models.policy import Policy, PolicyHistory
 from tests.make import at, report, transaction
 
 
@@ -108,3 +111,16 @@ def test_states_survive_a_restart_at_any_point(policies: PolicyHistory) -> None:
         restarted.feed("transactions", event)
         restarted.restart()
     assert restarted.warnings == whole.warnings
+
+
+def test_a_version_with_a_shorter_lateness_makes_no_duplicate_count_twice(policy: Policy) -> None:
+    """An event of the old version's last day may come for as long as that version says: its id must be known."""
+    one_day = replace(policy.events.lateness, value=Decimal(1))
+    head = replace(policy.policy, version="cn-2", valid_from=at("2026-03-03 00:00"))
+    stricter = replace(policy, policy=head, events=replace(policy.events, lateness=one_day))
+    pipeline = LocalPipeline(PolicyHistory(policy, stricter))
+    old = transaction("e1", "2026-03-02 23:00", "250000")
+    for event in (old, transaction("e2", "2026-03-05 01:00", "1"), old, transaction("e3", "2026-03-02 23:30", "1")):
+        pipeline.feed("transactions", event)
+    assert not pipeline.refusals
+    assert not pipeline.warnings  # twice 250,000 would have been a large transaction
