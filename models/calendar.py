@@ -81,6 +81,15 @@ class BankCalendar:
             return True
         return self._holidays.start_year <= year <= min(self._holidays.end_year, self._announced_until)
 
+    def gap(self, year: int) -> str | None:
+        """What a person must be told of a year whose working days are not all known; None where they are."""
+        if self.covered(year):
+            return None
+        return (
+            f"the days off and make-up working days of {year} are not all known: enter them as calendar.closed_days "
+            "and calendar.extra_working_days, or deadlines and windows of that year may be off by days"
+        )
+
     @cached_property
     def _announced_until(self) -> int:
         """The last year with a moved working day, where these are announced."""

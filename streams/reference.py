@@ -66,6 +66,7 @@ class ReferenceFollower:
         self._clock = clock
         self._calendar = policies.latest.bank_calendar
         self._shown = ""
+        self._year = 0
         self._codec = Codec()
         for item in loaded.taken:
             if isinstance(item, PolicyVersion):
@@ -123,11 +124,17 @@ class ReferenceFollower:
 
     def _show(self) -> None:
         """Say which version judges today's events, when it is another one than a moment ago."""
-        version = self._policies.at(self._clock()).version
+        now = self._clock()
+        policy = self._policies.at(now)
+        version, year = policy.version, policy.bank_calendar.day_of(now).year
         if version != self._shown:
             log.info("policy %s is in force", version)
             self._shown = version
             self._tell(version)
+        if year != self._year:
+            self._year = year
+            if gap := policy.bank_calendar.gap(year):
+                log.warning("%s", gap)
 
     async def _bury(self, outbox: Outbox) -> None:
         while self._owed:

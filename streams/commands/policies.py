@@ -2,7 +2,7 @@
 
 import sys
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -87,6 +87,8 @@ def check(
         policy, problems = None, str(error).removeprefix(f"{file}: ").split("; ")
     if policy is not None and not offline:
         problems = _problems(policy, in_use(broker_settings())[0], retroactive)
+    if policy is not None and (gap := policy.bank_calendar.gap(_year_of(policy))):
+        notes.print(f"note: {gap}", style="yellow", markup=False)
     if format is Format.JSON:
         print_json({"file": str(file), "version": policy and policy.version, "problems": problems})
     elif problems:
@@ -314,6 +316,12 @@ def _parsed(published: PolicyVersion) -> Policy:
         return parse_policy(published.text, published.key)
     except PolicyError as error:
         raise LiandongError(str(error), "propose a version that this release can read") from error
+
+
+def _year_of(policy: Policy) -> int:
+    """The first year that a version has still to judge."""
+    calendar = policy.bank_calendar
+    return max(calendar.day_of(datetime.now(UTC)), calendar.day_of(policy.policy.valid_from)).year
 
 
 def _problems(policy: Policy, policies: PolicyHistory, retroactive: bool) -> list[str]:

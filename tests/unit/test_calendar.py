@@ -393,6 +393,7 @@ def test_a_make_up_day_is_known_to_a_calendar_that_was_asked_nothing_else() -> N
 )  # fmt: skip
 def test_years_with_official_days(calendar: BankCalendar, year: int, known: bool) -> None:
     assert calendar.covered(year) is known
+    assert (calendar.gap(year) is None) is known
 
 
 def test_a_year_not_announced_yet_has_weekends_and_fixed_holidays() -> None:
