@@ -23,7 +23,7 @@ def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, war
     book.action(clock.at(day, 128), case, "operations", "start", "Operations starts to investigate", "运营部开始调查")
     for number, measure in enumerate(operations_measures(policy)):
         text = policy.response.measures[measure]
-        at = clock.at(day, 210 + 30 * number)
+        at = clock.at(day, 240 + 30 * number)  # the last one when risk has let its own time pass
         book.action(at, case, "operations", "complete", f"Operations: {text.en}", f"运营部：{text.zh}", measure)
     book.action(
         clock.at(day, 300),
