@@ -214,7 +214,13 @@ def test_refused_and_repeated_events_do_not_count(small: Policy) -> None:
         assert {row["observed"] for row in rows_of(small, [*events, *sent, clock])} == {"1"}
 
 
+def with_structuring(policy: Policy, mode: str) -> Policy:
+    rules = policy.detectors
+    return replace(policy, detectors=replace(rules, structuring=replace(rules.structuring, mode=mode)))
+
+
 def test_rules_are_series_by_what_they_told_first(small: Policy) -> None:
+    small = with_structuring(small, "live")
     events = [one for day in ("02", "03", "04", "05") for one in moves(f"2026-03-{day}", 1)]
     events.append(transaction("clock", "2026-03-06 12:00", "1", customer_id="clock"))
     names = ("structuring", "industry_concentration", "silence", "missing_rate")
@@ -227,12 +233,11 @@ def test_rules_are_series_by_what_they_told_first(small: Policy) -> None:
 
 
 def test_nothing_is_expected_of_a_rule_that_is_off(small: Policy) -> None:
-    rules = small.detectors
-    off = replace(small, detectors=replace(rules, structuring=replace(rules.structuring, mode="off")))
     events = [one for day in ("02", "03", "04", "05", "06") for one in moves(f"2026-03-{day}", 8)]
     told = [("structuring", at(f"2026-03-{day} 12:00")) for day in ("02", "03", "04") for _ in range(8)]
-    assert [row["subject"] for row in rows_of(small, events, told)] == ["rule:structuring"]
-    assert rows_of(off, events, told) == []
+    for mode in ("live", "shadow"):
+        assert [row["subject"] for row in rows_of(with_structuring(small, mode), events, told)] == ["rule:structuring"]
+    assert rows_of(with_structuring(small, "off"), events, told) == []
 
 
 # ------------------------------------------------------------------------ versions
@@ -284,7 +289,7 @@ def test_a_version_in_the_middle_says_who_is_told_and_severity_never_falls(small
     [
         ("2026-03-06 05:59:59.999999", "2026-03-05 00:00", []),
         ("2026-03-06 06:00", "2026-03-06 00:00", ["below|2026-03-05"]),
-        ("2026-03-07 06:00", "2026-03-06 00:00", ["below|2026-03-05"]),
+        ("2026-03-07 05:59", "2026-03-06 00:00", ["below|2026-03-05"]),
     ],
 )
 def test_a_day_is_closed_once_the_newest_event_is_at_the_end_of_its_grace(
@@ -324,9 +329,9 @@ def test_days_on_which_the_clock_is_changed(days: tuple[str, ...], end: datetime
         for one in moves(day, 1, channel=hour)
     ]
     events = [replace(one, event_id=f"e{n}", customer_id=f"C{n}") for n, one in enumerate(events)]
-    for late, expected in ((timedelta(), []), (timedelta(microseconds=1), [f"below|{days[-1]}"])):
+    for early, expected in ((timedelta(microseconds=1), []), (timedelta(), [f"below|{days[-1]}"])):
         clock = transaction(
-            "clock", end + timedelta(hours=2) + late, "1", customer_id="clock", currency="USD", branch_id="A"
+            "clock", end + timedelta(hours=2) - early, "1", customer_id="clock", currency="USD", branch_id="A"
         )
         rows = [row for row in rows_of(policy, [*events, clock]) if row["subject"] == "branch:B"]
         assert [row["anchor"] for row in rows] == expected
