@@ -38,7 +38,7 @@ def by_the_text(
     clock = max(event.event_time for event in events)
     closed = []
     day = start
-    while clock > calendar.day_window(day)[1] + timedelta(hours=policies.on(day).detectors.silence.grace.whole):
+    while clock >= calendar.day_window(day)[1] + timedelta(hours=policies.on(day).detectors.silence.grace.whole):
         closed.append(day)
         day += timedelta(days=1)
     found = set()
