@@ -11,8 +11,9 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from models.detectors.settled import settled
 from models.events import Transaction
-from models.policy import Policy
+from models.policy import Policy, PolicyHistory
 from models.risk_warning import Reason
 
 
@@ -50,17 +51,17 @@ class Dealings(Struct):
         elif day not in days:
             insort(days, day)
 
-    def is_new(self, payee: str, day: date, after: timedelta, until: date | None = None) -> bool:
+    def is_new(self, payee: str, day: date, after: timedelta, until: date) -> bool:
         """Whether `payee` had no dealing in the days before `day`, with a customer known for that long.
 
         Args:
             after: for how long there was none.
-            until: dealings from this day on say nothing; by default from `day` on.
+            until: dealings from this day on say nothing, since late events may still add to them: `settled`.
         """
         if self.since is None or self.since > day - after:
             return False
         days = self.days.get(payee, [])
-        index = bisect_left(days, day if until is None else until)
+        index = bisect_left(days, until)
         return index == 0 or days[index - 1] < day - after
 
     def forget(self, before: date) -> None:
@@ -74,14 +75,21 @@ class Dealings(Struct):
                     del self.days[payee]
 
 
-def suspicions(transfers: Sequence[tuple[date, Transfer]], dealings: Dealings, policy: Policy) -> tuple[Reason, ...]:
-    """The reasons, if any, why the counterparties of these transfers look odd; graver ones first."""
+def suspicions(
+    transfers: Sequence[tuple[date, Transfer]], dealings: Dealings, policy: Policy, policies: PolicyHistory
+) -> tuple[Reason, ...]:
+    """The reasons, if any, why the counterparties of these transfers look odd; graver ones first.
+
+    Args:
+        policy: by whose figures they are judged.
+    """
     rule, after_days = policy.detectors.frequent_large_transfers, policy.counterparties.new_after.whole
     watched = sum(transfer.watched for _, transfer in transfers)
     risky = sum(transfer.high_risk for _, transfer in transfers)
     payees = {transfer.payee for _, transfer in transfers if transfer.payee}
     after = timedelta(days=after_days)
-    new = {one.payee for day, one in transfers if one.payee and dealings.is_new(one.payee, day, after)}
+    until = {day: settled(day, policies) for day in {day for day, _ in transfers}}
+    new = {one.payee for day, one in transfers if one.payee and dealings.is_new(one.payee, day, after, until[day])}
     many, new_from = rule.many_payees.whole, rule.new_payees.whole
     reasons = []
     if watched:

@@ -7,12 +7,11 @@ days or more; "short term" is 10 business days or fewer; "large" is at or near t
 from bisect import insort
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from models.detectors.amounts import counts, measure
-from models.detectors.blocks import block_of
+from models.detectors.blocks import block_of, length_mark
 from models.detectors.counterparties import Dealings, payee_of, suspicions
 from models.detectors.texts import DIRECTION_NAMES
 from models.events import Transaction
@@ -33,7 +32,7 @@ class LargeTransfer(Struct, frozen=True, order=True):
 
 class FrequentLargeTransfersState(Struct):
     """Large transfers by `direction|day`, over at most `within` + `consecutive_days` working days and the
-    lateness; dealings with each counterparty over `new_payee_after` days more."""
+    lateness; dealings with each counterparty over `counterparties.new_after` days more."""
 
     large: dict[str, list[LargeTransfer]] = field(default_factory=dict)
     dealings: Dealings = field(default_factory=Dealings)
@@ -103,8 +102,7 @@ class FrequentLargeTransfers:
             runs = {closing: run for closing, run in closed.items() if run}
             last = policies.on(max(runs)).detectors.frequent_large_transfers
             reason = _run_reason(direction, sorted(set().union(*runs.values())), last)
-            anchor = f"consecutive_days|{direction}|{block.year}-{block.number:02d}"
-            yield self._finding(state, event, anchor, runs, reason, policies)
+            yield self._finding(state, event, f"consecutive_days|{direction}|{block}", runs, reason, policies)
 
     def _finding(
         self,
@@ -122,7 +120,7 @@ class FrequentLargeTransfers:
             policy = policies.on(closing)
             days = sorted({day for one, run in runs.items() if one <= closing for day in run})
             transfers = [(day, transfer) for day in days for transfer in state.large[f"{event.direction}|{day}"]]
-            suspicious = suspicions(transfers, state.dealings, policy)
+            suspicious = suspicions(transfers, state.dealings, policy, policies)
             watched = any(one.code == "watch_list" for one in suspicious)
             severity = policy.detectors.frequent_large_transfers.severity
             graded.append(raised(severity, 2 if watched else 1 if suspicious else 0))
@@ -159,18 +157,14 @@ def _large_transfer(event: Transaction, payee: str, policy: Policy) -> LargeTran
     )
 
 
-class Block(NamedTuple):
-    """A block of `within` working days of a year."""
-
-    year: int
-    number: int
-    within: int
+def _within(policy: Policy) -> int:
+    return policy.detectors.frequent_large_transfers.within.whole
 
 
-def _block(closing: date, policies: PolicyHistory) -> Block:
+def _block(closing: date, policies: PolicyHistory) -> str:
     policy = policies.on(closing)
-    within = policy.detectors.frequent_large_transfers.within.whole
-    return Block(*block_of(policy.bank_calendar, closing, within), within)
+    year, number = block_of(policy.bank_calendar, closing, _within(policy))
+    return f"{year}-{number:02d}{length_mark(_within, policy, policies)}"
 
 
 def _large_days(state: FrequentLargeTransfersState, direction: str) -> list[date]:

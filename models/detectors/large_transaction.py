@@ -62,8 +62,9 @@ class LargeTransaction:
             entry = state.sums[anchor] = DaySum(day)
         entry.total += measured.value
         entry.count += 1
-        if len(entry.evidence) < MAX_EVIDENCE:
-            insort(entry.evidence, (event.event_time, event.event_id))
+        # The oldest of the day, not those that happened to come first.
+        insort(entry.evidence, (event.event_time, event.event_id))
+        del entry.evidence[MAX_EVIDENCE:]
         if not measured.reaches(entry.total):
             return ()
         return (self._finding(anchor, entry, event, measured, policy),)

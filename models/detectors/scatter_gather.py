@@ -5,19 +5,20 @@ customer knew, how many were usual), so a late event never takes a finding back.
 says that the few largest counterparties of the other side moved enough by themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct, field
 
 from models.detectors.amounts import counts
+from models.detectors.blocks import length_mark
 from models.detectors.counterparties import Dealings, payee_of
 from models.events import Transaction
 from models.policy import Amounts, Policy, PolicyHistory
 from models.policy import ScatterGather as Rule
-from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window
+from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, severity_rank
 
 Shape = Literal["gather", "scatter"]
 # The side on which there are many, the side on which there are few.
@@ -49,8 +50,33 @@ class ScatterGatherState(Struct):
     dealings: Dealings = field(default_factory=Dealings)
 
 
+FlowKey = tuple[str, date, str]
+
+
+class Held(NamedTuple):
+    """A window that shows the shape: days after `begin` up to `closing`, and what makes it so.
+
+    Args:
+        new: how many new counterparties.
+        came, went: money of the side with many (of the new ones alone) and of the few largest of the other side.
+        flows: by direction, day and payee.
+    """
+
+    shape: Shape
+    begin: date
+    closing: date
+    new: int
+    came: Decimal
+    went: Decimal
+    flows: dict[FlowKey, Flow]
+
+
 class ScatterGather:
-    """Judges the `within` days that end with each active day; an episode is a shape and a fixed block of days."""
+    """Judges the `within` days that end with each day on which such money moved, by the figures of that day.
+
+    The windows that close in one fixed block of days are one episode: as grave as the gravest version says, told by the
+    last of them, with the number of the one that has most new counterparties.
+    """
 
     id = "scatter_gather"
     version = 1
@@ -71,18 +97,22 @@ class ScatterGather:
         if not counts(event, policy.detectors.large_transaction):
             return
         self._note(state, event, day, payee, policy)
+        active = sorted({one for days in state.flows.values() for one in days})
         # The event may be late: it belongs to the windows that end with later days too.
-        for closing in sorted({one for days in state.flows.values() for one in days if one >= day}):
-            effective = policies.on(closing)
-            if day <= closing - timedelta(days=effective.detectors.scatter_gather.within.whole):
+        touched = [one for one in active if one >= day > one - timedelta(days=_within(policies.on(one)))]
+        for shape in SIDES:
+            held = {one: _held(state, shape, one, policies.on(one)) for one in touched}
+            if not any(held.values()):
                 continue
-            for shape in SIDES:
-                finding = self._judge(state, shape, closing, event, effective)
-                if finding is not None:
-                    yield finding
+            blocks = {one: _block(one, policies) for one in active}
+            for block in sorted({blocks[one] for one, window in held.items() if window}):
+                closings = [one for one in active if blocks[one] == block]
+                windows = [held[one] if one in held else _held(state, shape, one, policies.on(one)) for one in closings]
+                yield self._finding(f"{shape}|{block}", [one for one in windows if one], event, policies)
 
     def expire(self, state: ScatterGatherState, before: datetime, policies: PolicyHistory) -> None:
-        within = timedelta(days=policies.longest(lambda one: one.detectors.scatter_gather.within.whole))
+        # A window may close at the far end of its block, and the block's first window began as long before it.
+        within = timedelta(days=2 * policies.longest(_within))
         back = timedelta(days=policies.longest(lambda one: one.counterparties.new_after.whole))
         oldest = policies.latest.bank_calendar.day_of(before) - within
         for side in ("in", "out"):
@@ -104,54 +134,85 @@ class ScatterGather:
         flow.total += event.amount * policy.rates[event.currency]
         flow.count += 1
 
-    def _judge(
-        self, state: ScatterGatherState, shape: Shape, closing: date, event: Transaction, policy: Policy
-    ) -> Finding | None:
-        rule, (many, few) = policy.detectors.scatter_gather, SIDES[shape]
-        begin = closing - timedelta(days=rule.within.whole)  # the last day before the window
-        back = policy.counterparties.new_after.whole
-        first = begin - timedelta(days=back)
-        numbers = state.numbers[many]
-        usual = sum(number for day, number in numbers.items() if first < day <= begin)
-        needed = rule.many_payers.whole if shape == "gather" else rule.many_payees.whole
-
-        def enough(count: int) -> bool:
-            return count >= needed and count * back >= rule.times_usual.value * usual * rule.within.whole
-
-        # Cheap and never too low: spares busy customers the walk through their counterparties.
-        if not enough(sum(number for day, number in numbers.items() if begin < day <= closing)):
-            return None
-        inside = {side: _between(state.flows[side], begin, closing) for side in (many, few)}
-        new = [flow for flow in inside[many] if flow.payee and not _known(state.dealings, flow.payee, first, begin)]
-        payees = {flow.payee for flow in new}
-        if not inside[few] or not enough(len(payees)):
-            return None
-        wide = sum((flow.total for flow in new), Decimal(0))
-        narrow = _largest(inside[few], rule.few.whole)
-        came, went = (wide, narrow) if shape == "gather" else (narrow, wide)
-        if rule.passed_on is not None:
-            least_in, least_out = _least(rule.passed_on, policy)
-            if not (rule.passed_on.reached(came, least_in) and rule.passed_on.reached(went, least_out)):
-                return None
-        evidence = sorted([*new, *inside[few]], key=lambda flow: (flow.time, flow.event_id))
-        calendar = policy.bank_calendar
+    def _finding(self, anchor: str, windows: list[Held], event: Transaction, policies: PolicyHistory) -> Finding:
+        """The finding of the windows of a block, in order: whichever of them an event has touched, it is the same."""
+        judges = [policies.on(one.closing) for one in windows]
+        rule, calendar = judges[-1].detectors.scatter_gather, judges[-1].bank_calendar
+        # The later of two windows with as many new ones: it is the one to look at now.
+        widest = max(windows, key=lambda one: (one.new, one.closing))
+        flows = {key: flow for one in windows for key, flow in one.flows.items()}
+        evidence = sorted(flows.values(), key=lambda flow: (flow.time, flow.event_id))
+        first = min(one.begin for one in windows) + timedelta(days=1)
         return Finding(
             subject=f"customer:{event.customer_id}",
-            anchor=f"{shape}|{(closing - EPOCH).days // rule.within.whole}",
-            severity=rule.severity,
+            anchor=anchor,
+            severity=max((one.detectors.scatter_gather.severity for one in judges), key=severity_rank),
             departments=rule.departments,
-            reasons=tuple(_reasons(shape, len(payees), needed, came, went, policy)),
+            reasons=tuple(_reasons(widest, policies.on(widest.closing))),
             event_ids=tuple(flow.event_id for flow in evidence[:MAX_EVIDENCE]),
             event_count=sum(flow.count for flow in evidence),
-            window=Window(calendar.day_window(begin + timedelta(days=1))[0], calendar.day_window(closing)[1]),
+            window=Window(calendar.day_window(first)[0], calendar.day_window(windows[-1].closing)[1]),
             measures=rule.measures,
             event_time=event.event_time,
         )
 
 
-def _between(days: dict[date, dict[str, Flow]], begin: date, closing: date) -> list[Flow]:
+def _within(policy: Policy) -> int:
+    return policy.detectors.scatter_gather.within.whole
+
+
+def _block(closing: date, policies: PolicyHistory) -> str:
+    policy = policies.on(closing)
+    return f"{(closing - EPOCH).days // _within(policy)}{length_mark(_within, policy, policies)}"
+
+
+def _held(state: ScatterGatherState, shape: Shape, closing: date, policy: Policy) -> Held | None:
+    """The window that ends with a day, where it shows the shape by the figures of that day."""
+    rule, (many, few) = policy.detectors.scatter_gather, SIDES[shape]
+    begin = closing - timedelta(days=rule.within.whole)  # the last day before the window
+    back = policy.counterparties.new_after.whole
+    first = begin - timedelta(days=back)
+    numbers = state.numbers[many]
+    usual = sum(number for day, number in numbers.items() if first < day <= begin)
+    needed = rule.many_payers.whole if shape == "gather" else rule.many_payees.whole
+
+    def enough(count: int) -> bool:
+        return count >= needed and count * back >= rule.times_usual.value * usual * rule.within.whole
+
+    # Cheap and never too low: spares busy customers the walk through their counterparties.
+    if rule.mode == "off" or not enough(sum(number for day, number in numbers.items() if begin < day <= closing)):
+        return None
+    inside = {side: _between(side, state.flows[side], begin, closing) for side in (many, few)}
+    new = {
+        (side, day, payee): flow
+        for (side, day, payee), flow in inside[many].items()
+        if payee and not _known(state.dealings, payee, first, begin)
+    }
+    payees = {payee for _, _, payee in new}
+    if not inside[few] or not enough(len(payees)):
+        return None
+    wide = sum((flow.total for flow in new.values()), Decimal(0))
+    narrow = _largest(inside[few].values(), rule.few.whole)
+    came, went = (wide, narrow) if shape == "gather" else (narrow, wide)
+    if rule.passed_on is not None:
+        least_in, least_out = _least(rule.passed_on, policy)
+        if not (rule.passed_on.reached(came, least_in) and rule.passed_on.reached(went, least_out)):
+            return None
+    flows = new | inside[few]
+    # A day that adds nothing does not close a window: what would be told for it has been told.
+    if not any(day == closing for _, day, _ in flows):
+        return None
+    return Held(shape, begin, closing, len(payees), came, went, flows)
+
+
+def _between(side: str, days: dict[date, dict[str, Flow]], begin: date, closing: date) -> dict[FlowKey, Flow]:
     """The flows of the days after `begin` up to `closing`."""
-    return [flow for day, flows in days.items() if begin < day <= closing for flow in flows.values()]
+    return {
+        (side, day, payee): flow
+        for day, flows in days.items()
+        if begin < day <= closing
+        for payee, flow in flows.items()
+    }
 
 
 def _known(dealings: Dealings, payee: str, first: date, begin: date) -> bool:
@@ -159,7 +220,7 @@ def _known(dealings: Dealings, payee: str, first: date, begin: date) -> bool:
     return any(first < day <= begin for day in dealings.days.get(payee, ()))
 
 
-def _largest(flows: list[Flow], few: int) -> Decimal:
+def _largest(flows: Iterable[Flow], few: int) -> Decimal:
     """What the largest counterparties moved; all that are not known count as one."""
     sums: dict[str, Decimal] = {}
     for flow in flows:
@@ -173,10 +234,12 @@ def _least(passed_on: Amounts, policy: Policy) -> tuple[Decimal, Decimal]:
     return amount, policy.detectors.scatter_gather.share.value * amount
 
 
-def _reasons(shape: Shape, count: int, needed: int, came: Decimal, went: Decimal, policy: Policy) -> Iterator[Reason]:
+def _reasons(held: Held, policy: Policy) -> Iterator[Reason]:
     rule, base = policy.detectors.scatter_gather, policy.money.base
     days, back = rule.within.whole, policy.counterparties.new_after.whole
+    shape, count, came, went = held.shape, held.new, held.came, held.went
     side_zh, side_en = ("付款方", "payers") if shape == "gather" else ("收款方", "payees")
+    needed = rule.many_payers.whole if shape == "gather" else rule.many_payees.whole
     yield Reason(
         code=shape,
         observed=str(count),

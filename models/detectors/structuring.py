@@ -12,7 +12,7 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, counts, measure, sum_against
-from models.detectors.blocks import block_of, window_start
+from models.detectors.blocks import block_of, length_mark, window_start
 from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import Transaction
 from models.policy import Policy, PolicyHistory
@@ -74,7 +74,7 @@ class Structuring:
         calendar = policies.latest.bank_calendar
         oldest = calendar.day_of(before)
         # A window may close at the far end of its block, and the block's first window began as long before it.
-        for _ in range(2 * policies.longest(lambda one: one.detectors.structuring.within.whole)):
+        for _ in range(2 * policies.longest(_within)):
             oldest = calendar.previous_working_day(oldest)
         kept = {series: [one for one in near if one.day >= oldest] for series, near in state.near.items()}
         state.near = {series: near for series, near in kept.items() if near}
@@ -103,15 +103,19 @@ class Structuring:
         )
 
 
+def _within(policy: Policy) -> int:
+    return policy.detectors.structuring.within.whole
+
+
 def _start(closing: date, policies: PolicyHistory) -> date:
     policy = policies.on(closing)
-    return window_start(policy.bank_calendar, closing, policy.detectors.structuring.within.whole)
+    return window_start(policy.bank_calendar, closing, _within(policy))
 
 
 def _block(closing: date, policies: PolicyHistory) -> str:
     policy = policies.on(closing)
-    year, number = block_of(policy.bank_calendar, closing, policy.detectors.structuring.within.whole)
-    return f"{year}-{number:02d}"
+    year, number = block_of(policy.bank_calendar, closing, _within(policy))
+    return f"{year}-{number:02d}{length_mark(_within, policy, policies)}"
 
 
 def _reached(near: list[Near], closing: date, measured: Measured, policies: PolicyHistory) -> bool:

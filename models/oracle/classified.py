@@ -9,7 +9,7 @@ import polars as pl
 
 from models.events import Counterparty
 from models.oracle.acceptance import CLASSES
-from models.oracle.frames import big, by_span, by_value, rate_places, scale_of, scaled_rates, trimmed
+from models.oracle.frames import big, by_span, by_value, rate_places, scale_of, scaled_rates, settled, trimmed
 from models.policy import Amounts, Policy, PolicyHistory
 
 ONE = Decimal(1)
@@ -105,6 +105,37 @@ def with_entries(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     ]
     entries = pl.Series("entry", [None if one is None else one.entry_id for one in found], dtype=pl.String)
     return rows.join(parties.with_columns(entries), on=columns, how="left", nulls_equal=True)
+
+
+def with_novelty(pairs: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: PolicyHistory) -> pl.DataFrame:
+    """Customers, days and counterparties, and whether each two are strangers: `new`.
+
+    They are where the customer is known for `new_after` days and had no dealing with this one for as long.
+
+    Args:
+        pairs: customer_id, day and identity, each once.
+        events: `classified`.
+        policy: whose figure it is.
+    """
+    after = pl.duration(days=policy.counterparties.new_after.whole)
+    days = pairs["day"].unique().to_list()
+    # Later dealings may come behind the payment: what is said of it must not wait for them.
+    until = [settled(one, policies) for one in days]
+    certain = pl.DataFrame({"day": days, "until": until}, schema={"day": pl.Date, "until": pl.Date})
+    known = events.group_by("customer_id").agg(pl.col("day").min().alias("since"))
+    dealings = events.select("customer_id", "identity", pl.col("day").alias("dealt")).drop_nulls("identity").unique()
+    met = (
+        pairs.join(certain, on="day")
+        .join(dealings, on=["customer_id", "identity"])
+        .filter((pl.col("dealt") >= pl.col("day") - after) & (pl.col("dealt") < pl.col("until")))
+        .select("customer_id", "day", "identity", pl.lit(True).alias("met"))
+        .unique()
+    )
+    return (
+        pairs.join(known, on="customer_id")
+        .join(met, on=["customer_id", "day", "identity"], how="left")
+        .with_columns((pl.col("met").is_null() & (pl.col("since") <= pl.col("day") - after)).alias("new"))
+    )
 
 
 def _measured(rows: pl.DataFrame, amounts: Amounts, policy: Policy, scale: int, places: int) -> pl.DataFrame:

@@ -4,15 +4,15 @@ from typing import Any
 
 import polars as pl
 
-from models.oracle.classified import reaches, with_entries
+from models.oracle.classified import reaches, with_entries, with_novelty
 from models.oracle.frames import as_warnings, by_span, no_days, no_warnings, with_window_end
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import SEVERITIES, severity_rank
 
 DETECTOR = "frequent_large_transfers"
 SIDE = ("customer_id", "direction")
-# A block is known by its days as well as by its name: versions may count blocks of other lengths.
 EPISODE = (*SIDE, "anchor", "within")
+DEALING = ("customer_id", "identity", "day")
 
 
 def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -29,7 +29,7 @@ def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> t
     days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"))
     evidence = pl.concat([by_span(days, policies, _bursts), _runs(days, policies)])
     judged = [
-        _judged(mine.join(large, on=[*SIDE, "day"]), events, policy)
+        _judged(mine.join(large, on=[*SIDE, "day"]), events, policy, policies)
         for policy in policies.versions
         if (mine := evidence.filter(pl.col("version") == policy.version)).height
     ]
@@ -90,6 +90,7 @@ def _runs(days: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
 def _asked(closings: pl.Series, policies: PolicyHistory) -> pl.DataFrame:
     """What the figures of each working day ask of a run that it closes: a row for each day that it needs."""
     rows = []
+    at_first = policies.versions[0].detectors.frequent_large_transfers.within.whole
     for closing in closings.unique():
         policy = policies.on(closing)
         rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
@@ -97,6 +98,8 @@ def _asked(closings: pl.Series, policies: PolicyHistory) -> pl.DataFrame:
             continue
         length, within = rule.consecutive_days.whole, rule.within.whole
         block = f"{closing.year}-{(calendar.working_day_of_year(closing) - 1) // within:02d}"
+        if within != at_first:  # the same number would name other days
+            block += f"/{within}"
         needs = closing
         for _ in range(length):
             rows.append((closing, needs, length, within, block, policy.version))
@@ -105,13 +108,14 @@ def _asked(closings: pl.Series, policies: PolicyHistory) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema | {"block": pl.String, "version": pl.String}, orient="row")
 
 
-def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+def _judged(
+    evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy, policies: PolicyHistory
+) -> pl.DataFrame:
     """A row a warning: rank of its severity, raised by suspicious counterparties among its transfers."""
     rule = policy.detectors.frequent_large_transfers
+    dealings = evidence.select(DEALING).drop_nulls().unique()
     found = (
-        evidence.join(
-            _new_payees(evidence, transactions, policy.counterparties.new_after.whole), on=_DEALING, how="left"
-        )
+        evidence.join(with_novelty(dealings, transactions, policy, policies), on=DEALING, how="left")
         .group_by(*EPISODE, "version", "closing")
         .agg(
             pl.col("event_time").max(),
@@ -128,21 +132,3 @@ def _judged(evidence: pl.DataFrame, transactions: pl.DataFrame, policy: Policy) 
     steps = pl.when("watched").then(2).when(suspicious).then(1).otherwise(0)
     rank = (steps + severity_rank(rule.severity)).clip(upper_bound=len(SEVERITIES) - 1)
     return found.with_columns(rank.alias("rank"), pl.col("observed").cast(pl.String))
-
-
-_DEALING = ["customer_id", "identity", "day"]
-
-
-def _new_payees(evidence: pl.DataFrame, transactions: pl.DataFrame, after: int) -> pl.DataFrame:
-    """The (customer, identity, day) without a dealing of the two in the days before, where the customer is known."""
-    own = transactions.join(evidence.select("customer_id").unique(), on="customer_id", how="semi")
-    known = own.group_by("customer_id").agg(pl.col("day").min().alias("since"))
-    dealings = own.filter(pl.col("identity").is_not_null()).select(_DEALING).unique().sort(_DEALING)
-    previous = pl.col("day").shift(1).over("customer_id", "identity")
-    stale = pl.col("day") - pl.duration(days=after)
-    return (
-        dealings.with_columns(previous.alias("previous"))
-        .join(known, on="customer_id")
-        .filter((pl.col("since") <= stale) & (pl.col("previous").is_null() | (pl.col("previous") < stale)))
-        .select(*_DEALING, pl.lit(True).alias("new"))
-    )

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from decimal import Context, Decimal
+from fractions import Fraction
 
 import polars as pl
 
 from models.oracle.classified import ONE, is_times, reaches
-from models.oracle.frames import as_warnings, by_span, rate_places, scale_of, with_days, with_window_end
+from models.oracle.frames import as_warnings, by_span, rate_places, scale_of, trimmed, with_days, with_window_end
 from models.policy import Policy, PolicyHistory
 
 
@@ -46,10 +47,10 @@ def large_transactions(events: pl.DataFrame, policies: PolicyHistory) -> tuple[p
 
 
 def _texts(sums: Iterable[tuple[str, int]], scale: int, policy: Policy, places: int) -> list[str]:
-    """Sums as plain decimals: exact where the quotient ends within the amounts' own places, else 28 digits."""
+    """Sums as plain decimals: exact where the quotient ends within the amounts' own places, else of six places."""
     foreign = policy.money.foreign
     rate = policy.rates[foreign]
-    wide, narrow = Context(prec=60), Context(prec=28)
+    wide = Context(prec=60)
     step = Decimal(1).scaleb(-scale)
     texts = []
     for bucket, value in sums:
@@ -58,5 +59,7 @@ def _texts(sums: Iterable[tuple[str, int]], scale: int, policy: Policy, places: 
             continue
         quotient = wide.divide(Decimal(value).scaleb(-scale - places, wide), rate)
         rounded = quotient.quantize(step, context=wide)
-        texts.append(format(rounded if rounded == quotient else narrow.plus(quotient), "f"))
+        # Fractions: a quotient that never ends would be rounded twice.
+        sum_in_foreign = Fraction(value) / (Fraction(rate) * 10 ** (scale + places))
+        texts.append(format(rounded, "f") if rounded == quotient else trimmed(sum_in_foreign))
     return texts

@@ -1,4 +1,4 @@
-"""scatter_gather a second time: for every active day, who was new in the days up to it, and where the money went."""
+"""scatter_gather a second time: for every day on which such money moved, who was new, and where the money went."""
 
 import math
 from fractions import Fraction
@@ -47,10 +47,13 @@ def scatter_gather(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.Da
     flows = flows.join(pairs, on=PAIR, how="left")
     unit = 10 ** (scale_of(events) + places)
     held = []
+    at_first = policies.versions[0].detectors.scatter_gather.within.whole
     for policy, first, end in by_version(policies):
         rule = policy.detectors.scatter_gather
         if rule.mode == "off":
             continue
+        # The same number of a block of another length would be other days.
+        mark = f"/{rule.within.whole}" if rule.within.whole != at_first else ""
         for shape, many, few in SHAPES:
             needed = rule.many_payers.whole if shape == "gather" else rule.many_payees.whole
             closings = _candidates(flows, many, needed)
@@ -60,7 +63,7 @@ def scatter_gather(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.Da
             held.append(
                 found.select(
                     pl.format("customer:{}", "customer_id").alias("subject"),
-                    pl.format(f"{shape}|{{}}", block).alias("anchor"),
+                    pl.format(f"{shape}|{{}}{mark}", block).alias("anchor"),
                     pl.lit(policy.version).alias("version"),
                     "closing",
                     "event_time",
@@ -142,6 +145,7 @@ def _held(
             pl.col("pair").n_unique().cast(pl.Int128).alias("new"),
             pl.col("worth").sum().alias("wide"),
             pl.col("event_time").max(),
+            (pl.col("back") == 0).any().alias("wide_today"),
         )
         .filter(pl.col("new") >= needed)
     )
@@ -149,10 +153,12 @@ def _held(
     narrow = (
         _inside(closings, flows.filter(pl.col("direction") == few), within)
         .group_by(*AT, "identity")
-        .agg(pl.col("worth").sum(), pl.col("event_time").max())
+        .agg(pl.col("worth").sum(), pl.col("event_time").max(), pl.col("back").min())
         .group_by(AT)
         .agg(
-            pl.col("worth").top_k(rule.few.whole).sum().alias("narrow"), pl.col("event_time").max().alias("other_time")
+            pl.col("worth").top_k(rule.few.whole).sum().alias("narrow"),
+            pl.col("event_time").max().alias("other_time"),
+            (pl.col("back") == 0).any().alias("narrow_today"),
         )
     )
     least_in = least_out = 0
@@ -170,6 +176,8 @@ def _held(
         wide.join(narrow, on=AT)
         .join(closings, on=AT)
         .with_columns(pl.max_horizontal("event_time", "other_time").alias("event_time"))
+        # Money of the shape must have moved on the closing day itself: other business proves nothing more.
+        .filter(pl.col("wide_today") | pl.col("narrow_today"))
         .filter(unusual & (pl.col("wide") >= big(least_wide)) & (pl.col("narrow") >= big(least_narrow)))
     )
 

@@ -77,6 +77,8 @@ def _windows(days: pl.Series, policies: PolicyHistory) -> pl.DataFrame:
         if rule.mode != "off":
             within = rule.within.whole
             begins, block = _begins(calendar, day, within), _block(calendar, day, within)
+            # Versions whose blocks are longer or shorter than those at first count them anew.
+            block += f"/{within}" if within != policies.versions[0].detectors.structuring.within.whole else ""
             rows.append((day, begins, block, rule.at_least.whole, severity_rank(rule.severity)))
     schema = {"day": pl.Date, "begins": pl.Date, "block": pl.String, "at_least": pl.Int64, "grade": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")

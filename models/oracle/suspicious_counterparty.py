@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from models.oracle.classified import ONE, against, reaches, with_entries
-from models.oracle.frames import by_span, settled, with_days
+from models.oracle.classified import ONE, against, reaches, with_entries, with_novelty
+from models.oracle.frames import by_span, with_days
 from models.oracle.missing_control import CUSTOMER_DAY, day_warnings, largest
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import SEVERITIES, severity_rank
@@ -53,7 +53,7 @@ def _payees(rows: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: 
         & pl.col("identity").is_not_null()
         & reaches(ONE, "payee_value", "payee_")
     )
-    pairs = _with_novelty(paid.select(*CUSTOMER_DAY, "identity").unique(), events, policy, policies)
+    pairs = with_novelty(paid.select(*CUSTOMER_DAY, "identity").unique(), events, policy, policies)
     numbers = pairs.group_by(CUSTOMER_DAY).agg(pl.len().alias("payees"), pl.col("new").sum().alias("fresh"))
     many, new = pl.col("payees") >= rule.many_payees.whole, pl.col("fresh") >= rule.new_payees.whole
     days = paid.group_by(CUSTOMER_DAY).agg(pl.col("event_time").max()).join(numbers, on=CUSTOMER_DAY)
@@ -63,26 +63,3 @@ def _payees(rows: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: 
         pl.when(many).then(pl.col("payees")).otherwise(pl.col("fresh")).cast(pl.String).alias("observed"),
     )
     return day_warnings(days, "payees", DETECTOR, policy)
-
-
-def _with_novelty(pairs: pl.DataFrame, events: pl.DataFrame, policy: Policy, policies: PolicyHistory) -> pl.DataFrame:
-    """(customer, day, payee) and whether the two, long acquainted with the bank, are strangers to each other."""
-    after = pl.duration(days=policy.counterparties.new_after.whole)
-    days = pairs["day"].unique().to_list()
-    # Later dealings may come behind the payment: what is said of it must not wait for them.
-    until = [settled(one, policies) for one in days]
-    certain = pl.DataFrame({"day": days, "until": until}, schema={"day": pl.Date, "until": pl.Date})
-    known = events.group_by("customer_id").agg(pl.col("day").min().alias("since"))
-    dealings = events.select("customer_id", "identity", pl.col("day").alias("dealt")).drop_nulls("identity").unique()
-    met = (
-        pairs.join(certain, on="day")
-        .join(dealings, on=["customer_id", "identity"])
-        .filter((pl.col("dealt") >= pl.col("day") - after) & (pl.col("dealt") < pl.col("until")))
-        .select(*CUSTOMER_DAY, "identity", pl.lit(True).alias("met"))
-        .unique()
-    )
-    return (
-        pairs.join(known, on="customer_id")
-        .join(met, on=[*CUSTOMER_DAY, "identity"], how="left")
-        .with_columns((pl.col("met").is_null() & (pl.col("since") <= pl.col("day") - after)).alias("new"))
-    )

@@ -220,3 +220,18 @@ def successor_problems(one: Policy, other: Policy) -> Iterator[str]:
                 f"{other.version} has {what} {theirs}, {one.version} had {mine}: sums and days under way would change "
                 "their meaning; start a pipeline of its own"
             )
+    yield from _late_events(*sorted((one, other), key=lambda policy: policy.policy.valid_from))
+
+
+def _late_events(one: Policy, other: Policy) -> Iterator[str]:
+    """What a later version looks back on must be over, however late the events of the one before it may come."""
+    late = one.events.lateness.whole
+    for what, days, least in (
+        ("detectors.scatter_gather.within", other.detectors.scatter_gather.within.whole, late + 2),
+        ("counterparties.new_after", other.counterparties.new_after.whole, late + 2),
+    ):
+        if days < least:
+            yield (
+                f"{other.version} has {what} {days}, which must be at least {least}: under {one.version} events may "
+                f"come {late} days late, and would change what has been judged"
+            )

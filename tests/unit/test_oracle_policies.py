@@ -164,7 +164,7 @@ def test_blocks_are_those_of_the_closing_day(policy: Policy) -> None:
     twenty = from_day(with_rule(policy, FREQUENT, within=figure(policy, "20")), "2026-03-05")
     days = ("2026-03-03", "2026-03-04", "2026-03-05")
     assert frequent(PolicyHistory(policy), *days) == [("consecutive_days|out|2026-04", "medium", "3")]
-    assert frequent(PolicyHistory(policy, twenty), *days) == [("consecutive_days|out|2026-02", "medium", "3")]
+    assert frequent(PolicyHistory(policy, twenty), *days) == [("consecutive_days|out|2026-02/20", "medium", "3")]
 
 
 def test_a_window_under_daily_rates_is_one_window(policy: Policy) -> None:

@@ -178,9 +178,9 @@ def test_state_stays_bounded(policies: PolicyHistory, policy: Policy) -> None:
             list(detector.step(state, event, policy, policies))
         detector.expire(state, event.event_time - policy.lateness, policies)
         state = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=ScatterGatherState)
-        assert sum(len(flows) for days in state.flows.values() for flows in days.values()) <= 3 * 19
-        assert len(state.dealings.days) <= 3 * 50
-        assert len(state.numbers["in"]) <= 50
+        assert sum(len(flows) for days in state.flows.values() for flows in days.values()) <= 3 * 33
+        assert len(state.dealings.days) <= 3 * 64
+        assert len(state.numbers["in"]) <= 64
 
 
 steps = st.lists(
