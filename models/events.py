@@ -149,6 +149,7 @@ class PostReport(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 LoanKind = Literal["applied", "approved", "disbursed", "repaid", "reclassified", "overdue", "written_off", "reversed"]
 Classification = Literal["normal", "special_mention", "substandard", "doubtful", "loss"]
+RealEstate = Literal["none", "development", "mortgage"]
 
 
 class LoanEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -166,7 +167,8 @@ class LoanEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     currency: Currency
     classification: Classification | None = None
     days_past_due: Annotated[int, Meta(ge=0)] | None = None
-    real_estate: Literal["none", "development", "mortgage"] = "none"
+    real_estate: RealEstate = "none"
+    region: Text | None = None  # where the borrower does business: free text, such as CN-43
     branch_id: Id | None = None
     approver_id: Id | None = None
 

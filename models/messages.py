@@ -6,7 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from models.credit.industry import UNKNOWN
 from models.episodes import Episode
+from models.events import RealEstate
 from models.policy import Level
 from models.risk_warning import Finding, Severity
 
@@ -18,8 +20,11 @@ class LoanDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
         offset: of the loan event in its partition; grows, so a delta sent twice is known again.
         ingest_time: when the broker took the loan event.
         event_time: when it counts from: of the loan event, or of a later disbursement that it draws on.
+        member, division, region, group, real_estate: the loan's, for life (see `models.credit.book`).
         amount: change of the exposure, in the policy's base currency; negative for a repayment.
         loans: change of the number of loans with a balance: -1, 0 or 1.
+        borrower: whose loan it is; empty in a delta that was made before deltas said so.
+        group: the group of connected borrowers that it belongs to, if any.
     """
 
     offset: int
@@ -29,6 +34,11 @@ class LoanDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     member: str
     amount: Decimal
     loans: int
+    division: str = UNKNOWN
+    region: str = UNKNOWN
+    borrower: str = ""
+    group: str | None = None
+    real_estate: RealEstate = "none"
 
 
 class LoanDeltas(Struct, frozen=True, kw_only=True):
@@ -148,19 +158,27 @@ class ActivityWatermark(Struct, frozen=True, kw_only=True):
 ACTIVITY_KEY = "~activity"  # one key, so that one worker sees the activity of all partitions
 
 
+BookDimension = Literal["industry", "division", "region", "real_estate", "borrower", "group", "entity"]
+
+
 class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of an entity's book as it stands. Topic `portfolio`, key entity|dimension|member, compacted.
 
     Args:
-        dimension: `industry`, or `entity` for the whole book (then `member` is the entity).
+        dimension: of the member. `entity` is the whole book (then `member` is the entity); `real_estate` has the
+            members `development`, `mortgage` and `total`, which is both; of the borrowers only those have a line
+            that were once at a level of a limit.
         exposure, total: in `currency`; exact.
         share: exposure / total, six places.
-        limit: share at the next level not yet reached, or at control.
-        hhi, effective_number, cr4: of the whole book over this dimension; six places.
+        limit: share at the next level not yet reached, or at control; None where no share of the book is limited.
+        level: the highest that is held of any limit.
+        hhi, effective_number, cr4: of the whole book over this dimension, over its industries for `entity`; six
+            places.
+        net_capital, tier1_capital: valid at `as_of`, in `currency`.
     """
 
     entity: str
-    dimension: Literal["industry", "entity"]
+    dimension: BookDimension
     member: str
     exposure: Decimal
     total: Decimal
@@ -173,6 +191,7 @@ class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     effective_number: Decimal | None
     cr4: Decimal | None
     net_capital: Decimal | None
+    tier1_capital: Decimal | None = None
     as_of: datetime
     policy_version: str
 

@@ -1,7 +1,8 @@
 """Names and ranges of the industry schemes, as data.
 
-Sources: GB/T 4754-2017, 国民经济行业分类 (sections and their divisions); North American Industry
-Classification System, United States, 2017 (two-digit sectors).
+Sources: GB/T 4754-2017, 国民经济行业分类 (sections and the ranges of their divisions; the divisions' own names are in
+`industry_divisions`); North American Industry Classification System, United States, 2022 (all 20 two-digit sectors,
+the same as in 2017; 99 is none of them but what the Census Bureau writes for unclassified establishments).
 """
 
 from typing import Literal
@@ -71,12 +72,15 @@ NAICS_NAMES: dict[str, Names] = {
     "53": {"zh": "房地产和租赁业", "en": "Real estate and rental and leasing"},
     "54": {"zh": "专业、科学和技术服务业", "en": "Professional, scientific and technical services"},
     "55": {"zh": "公司和企业管理", "en": "Management of companies and enterprises"},
-    "56": {"zh": "行政、支持及废物管理服务业", "en": "Administrative, support and waste management services"},
+    "56": {
+        "zh": "行政、支持、废物管理及治理服务业",
+        "en": "Administrative and support and waste management and remediation services",
+    },
     "61": {"zh": "教育服务业", "en": "Educational services"},
     "62": {"zh": "医疗和社会救助业", "en": "Health care and social assistance"},
     "71": {"zh": "艺术、娱乐和休闲业", "en": "Arts, entertainment and recreation"},
     "72": {"zh": "住宿和餐饮业", "en": "Accommodation and food services"},
-    "81": {"zh": "其他服务业", "en": "Other services"},
+    "81": {"zh": "其他服务业（公共管理除外）", "en": "Other services (except public administration)"},
     "92": {"zh": "公共管理", "en": "Public administration"},
     "99": {"zh": "未分类", "en": "Unclassified"},
 }

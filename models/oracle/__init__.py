@@ -16,8 +16,11 @@ from models.oracle.frames import canonical, finished, from_events, no_warnings
 from models.oracle.frequent_large_transfers import frequent_large_transfers
 from models.oracle.industry_concentration import industry_concentrations
 from models.oracle.large_transaction import large_transactions
+from models.oracle.misclassification import misclassifications
 from models.oracle.missing_control import missing_control
 from models.oracle.missing_rate import Judged, missing_rates
+from models.oracle.name_concentration import name_concentrations
+from models.oracle.real_estate_concentration import real_estate_concentrations
 from models.oracle.scatter_gather import scatter_gather
 from models.oracle.silence import closed_days, silence
 from models.oracle.structuring import structuring
@@ -36,6 +39,12 @@ _CUSTOMER_RULES = {
     "dormant_reactivation": dormant_reactivation,
     "missing_control": missing_control,
     "suspicious_counterparty": suspicious_counterparty,
+}
+# Rules over the entities' loan books and their capital.
+_BOOK_RULES = {
+    "industry_concentration": industry_concentrations,
+    "real_estate_concentration": real_estate_concentrations,
+    "name_concentration": name_concentrations,
 }
 
 
@@ -78,9 +87,12 @@ def warnings(
     by_posts, reported = teller_reports(filed, policies)
     found.append(by_posts)
     book = accepted_loans(lent, policies)
-    if _is_on("industry_concentration", policies):
-        positions = accepted_capital(canonical(capital, "capital"), policies).frame
-        found.append(industry_concentrations(book.frame, positions, policies))
+    positions = accepted_capital(canonical(capital, "capital"), policies).frame
+    for name, rule_of_books in _BOOK_RULES.items():
+        if _is_on(name, policies):
+            found.append(rule_of_books(book.frame, positions, policies))
+    if _is_on("misclassification", policies):
+        found.append(misclassifications(book.steps, policies))
     if _is_on("silence", policies):
         found.append(silence(counted, filed, told, policies))
     if _is_on("missing_rate", policies):
@@ -126,7 +138,7 @@ def refusals(
 
     Returns:
         event_id (a report's report_id, a capital position's entity@as_of) and reason: too_late, in_the_future,
-        no_rate, unknown_loan or repays_past_zero.
+        no_rate, unknown_loan, closed_loan, nothing_to_reverse, other_currency or repays_past_zero.
     """
     judged = (
         accepted_transactions(canonical(transactions, "transactions"), policies),

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from models.oracle.frames import by_span, by_value, day, in_base, rate_places, scaled_rates
+from models.oracle.industries import division, member
 from models.policy import Policy, PolicyHistory
 
-CLASSES = ("cash", "entity_transfer", "person_cross_border", "person_domestic")
 LOAN = ("borrower_id", "entity", "loan_id")
+CLASSES = ("cash", "entity_transfer", "person_cross_border", "person_domestic")
 
 
 class Accepted(NamedTuple):
@@ -21,6 +22,14 @@ class Accepted(NamedTuple):
 
     frame: pl.DataFrame
     refused: pl.DataFrame
+
+
+class AcceptedLoans(NamedTuple):
+    """Loan events that count, in arrival order: `frame` has those that move a book, `steps` all of them."""
+
+    frame: pl.DataFrame
+    refused: pl.DataFrame
+    steps: pl.DataFrame
 
 
 def class_of() -> pl.Expr:
@@ -64,13 +73,16 @@ def accepted_reports(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
 
 
 def accepted_capital(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
-    """Capital positions with `capital` in units of `money.base` (scaled integers); the first of an as_of counts.
+    """Capital positions with `capital` (net) and `tier1` in units of `money.base`, as integers scaled by their own
+    columns' places; the first of an as_of counts.
 
     They are converted by the newest rates: what a bank owns is stated once and holds for months.
     """
+    places = rate_places(policies)
     frame = frame.with_columns(
         pl.format("{}@{}", "entity", "as_of").alias("event_id"),
-        in_base("net_capital", policies.latest, rate_places(policies)).alias("capital"),
+        in_base("net_capital", policies.latest, places).alias("capital"),
+        in_base("tier1_capital", policies.latest, places).alias("tier1"),
     )
     refused = pl.when(pl.col("capital").is_null()).then(pl.lit("no_rate")).otherwise(None)
     frame = frame.with_columns(refused.alias("reason"))
@@ -156,104 +168,166 @@ def _with_verdicts(frame: pl.DataFrame, verdicts: list[tuple[int, str | None]]) 
 
 # ------------------------------------------------------------------------ loans
 
+SIGNS = {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1}
+_FIXED = ("currency", "rate", "group_id", "branch_id", "region", "real_estate", "industry", "day")
 
-def accepted_loans(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
-    """Loan events that move a book, in arrival order. Refused: in_the_future, too_late, no_rate, unknown_loan,
-    other_currency, repays_past_zero.
+
+def accepted_loans(frame: pl.DataFrame, policies: PolicyHistory) -> AcceptedLoans:
+    """Loan events that count. Refused: in_the_future, too_late, no_rate, unknown_loan, closed_loan,
+    nothing_to_reverse, other_currency, repays_past_zero.
 
     What an event does to its loan is settled as it arrives: the first disbursement taken opens the loan, and says for
-    good at which rate it is carried and in which industry. From when on that counts in the book is `event_time`: when
-    it happened, but for a repayment no sooner than any disbursement of its loan that had arrived before it.
+    good what it is. From when on that counts in the book is `event_time`: when it happened, but for a repayment no
+    sooner than any disbursement of its loan that had arrived before it. `happened` and `happened_on` (the bank's day)
+    are the event's own time.
 
     Adds, as scaled integers, the signed amount `own` in the loan's currency and `delta` in units of `money.base`; the
-    change in the number of loans `opened`; the loan's `code`, and `opened_on`, the day whose scheme reads it.
+    change in the number of loans `opened`; and of the disbursement that opened the loan (its first step, where none
+    did) `opened_on`, `currency`, `rate` (an integer), `member`, `division`, `region`, `real_estate`, `group_id`
+    (null for none) and `branch_id`.
     """
-    sign = by_value("kind", {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1})
+    frame = _judged_loans(frame, policies)
+    kept = frame.filter(pl.col("reason").is_null())
+    awkward = _awkward(kept)
+    if len(awkward):
+        rows = frame.filter(pl.col("borrower_id").is_in(awkward.implode()))
+        frame = _with_verdicts(frame, _fold_loans(rows))
+        kept = frame.filter(pl.col("reason").is_null())
+    kept = kept.unique(["borrower_id", "event_id"], keep="first", maintain_order=True)
+    refused = _refused(frame.with_columns(pl.col("reason").replace("repeated", None)), "event_id")
+    steps = _settled(kept, policies)
+    return AcceptedLoans(steps.filter("moves"), refused, steps)
+
+
+def _judged_loans(frame: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+    """What each event would do, and the reason against it that its time or currency gives."""
     places = rate_places(policies)
     frame = by_span(
         judged(frame, policies),
         policies,
         lambda rows, one: rows.with_columns(by_value("currency", scaled_rates(one, places)).alias("rate")),
     ).sort("arrival")
-    frame = frame.with_columns(sign.alias("sign")).with_columns(
-        (pl.col("sign").is_null() | (pl.col("rate").is_not_null() & pl.col("amount").is_not_null())).alias("rated"),
-        # What is outstanding is counted as it is owed, whatever it is worth meanwhile.
-        (pl.col("amount").to_physical().cast(pl.Int128) * pl.col("sign")).fill_null(0).alias("own"),
-        pl.col("sign").is_not_null().alias("moves"),
+    sign = by_value("kind", SIGNS)
+    frame = frame.with_columns(
+        sign.is_not_null().alias("moves"),
         (pl.col("kind") == "disbursed").alias("disbursed"),
+        (sign.is_null() | (pl.col("rate").is_not_null() & pl.col("amount").is_not_null())).alias("rated"),
+        # What is outstanding is counted as it is owed, whatever it is worth meanwhile.
+        (pl.col("amount").to_physical().cast(pl.Int128) * sign).fill_null(0).alias("own"),
+        # Money asked for or granted needs nothing that came before it.
+        (~pl.col("kind").is_in(["applied", "approved", "disbursed"])).alias("needs_loan"),
     )
-    reason = pl.when("future").then(pl.lit("in_the_future"))
     fit = pl.col("rated") & ~pl.col("future")
     newest = pl.when(fit).then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over("borrower_id")
     late = (pl.col("event_time") < newest - pl.col("lateness")).fill_null(False)
-    frame = frame.with_columns(
-        reason.when(late)
+    return frame.with_columns(
+        pl.when("future")
+        .then(pl.lit("in_the_future"))
+        .when(late)
         .then(pl.lit("too_late"))
         .when(~pl.col("rated"))
         .then(pl.lit("no_rate"))
         .otherwise(None)
-        .alias("reason"),
-        fit.alias("fit"),
+        .alias("reason")
     )
-    kept = frame.filter(pl.col("reason").is_null())
-    kept = kept.unique(["borrower_id", "event_id"], keep="first", maintain_order=True).with_columns(
+
+
+def _awkward(kept: pl.DataFrame) -> pl.Series:
+    """Borrowers of whom not everything can be taken: they are judged event by event."""
+    several = pl.col("event_time").n_unique().over("borrower_id", "event_id") > 1
+    firsts = kept.with_columns(several.alias("several")).unique(
+        ["borrower_id", "event_id"], keep="first", maintain_order=True
+    )
+    firsts = firsts.with_columns(
         pl.col("own").cum_sum().over(LOAN).alias("balance"),
         pl.col("disbursed").cast(pl.Int64).cum_sum().over(LOAN).alias("disbursements"),
         pl.col("currency").filter("moves").n_unique().over(LOAN).alias("currencies"),
     )
-    trouble = pl.col("moves") & ((pl.col("balance") < 0) | (pl.col("disbursements") == 0) | (pl.col("currencies") > 1))
-    awkward = kept.filter(trouble)["borrower_id"].unique()
-    if len(awkward):
-        frame = _with_verdicts(frame, _fold_loans(frame.filter("fit", pl.col("borrower_id").is_in(awkward.implode()))))
-        kept = frame.filter(pl.col("reason").is_null()).unique(
-            ["borrower_id", "event_id"], keep="first", maintain_order=True
-        )
-    refused = _refused(frame.with_columns(pl.col("reason").replace("repeated", None)), "event_id")
-    return Accepted(_settled(kept.filter("moves"), policies), refused)
-
-
-def _settled(moves: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
-    """What accepted_loans says of each accepted event; the first of each loan is the disbursement that opened it."""
-    latest = pl.when("disbursed").then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over(LOAN)
-    running = (pl.col("own").cum_sum().over(LOAN) > 0).cast(pl.Int64)
-    moves = moves.with_columns(latest.alias("latest"), running.alias("running"))
-    counts_from = pl.when(pl.col("own") < 0).then(pl.max_horizontal("event_time", "latest")).otherwise("event_time")
-    return moves.with_columns(
-        (pl.col("own") * pl.col("rate").first().over(LOAN)).alias("delta"),
-        (pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)).alias("opened"),
-        pl.col("industry").first().over(LOAN).fill_null("").alias("code"),
-        pl.col("day").first().over(LOAN).alias("opened_on"),
-        counts_from.alias("event_time"),
-    ).with_columns(day(policies).alias("day"))
+    nothing_left = pl.col("needs_loan") & (pl.col("balance") - pl.col("own") == 0)
+    unfit = pl.col("moves") & ((pl.col("balance") < 0) | (pl.col("currencies") > 1))
+    unknown = pl.col("needs_loan") & (pl.col("disbursements") == 0)
+    return firsts.filter(nothing_left | unfit | unknown | pl.col("several"))["borrower_id"].unique()
 
 
 def _fold_loans(rows: pl.DataFrame) -> list[tuple[int, str | None]]:
     newest: dict[str, datetime] = {}
-    currencies: dict[tuple[str, ...], str] = {}
-    balances: dict[tuple[str, ...], int] = {}
+    loans: dict[tuple[str, ...], tuple[str, int]] = {}  # currency and balance
     seen: set[tuple[str, str]] = set()
     verdicts: list[tuple[int, str | None]] = []
-    columns = ("arrival", "event_id", "event_time", "lateness", "currency", *LOAN, "moves", "disbursed", "own")
-    for arrival, event_id, moment, lateness, currency, borrower, entity, loan, moves, disbursed, own in rows.select(
+    columns = ("arrival", "event_id", "event_time", "lateness", "future", "rated", "kind", "currency", "own", *LOAN)
+    for arrival, event_id, moment, lateness, future, rated, kind, currency, own, *name in rows.select(
         columns
     ).iter_rows():
-        name = (borrower, entity, loan)
-        verdict: str | None = None
-        if borrower in newest and moment < newest[borrower] - lateness:
+        borrower, loan = name[0], loans.get(tuple(name))
+        if future:
+            verdict: str | None = "in_the_future"
+        elif borrower in newest and moment < newest[borrower] - lateness:
             verdict = "too_late"
+        elif not rated:
+            verdict = "no_rate"
         elif (borrower, event_id) in seen:
             verdict = "repeated"
-        elif moves and not disbursed and name not in balances:
-            verdict = "unknown_loan"
-        elif moves and currencies.get(name, currency) != currency:
-            verdict = "other_currency"
-        elif moves and balances.get(name, 0) + own < 0:
-            verdict = "repays_past_zero"
         else:
+            verdict = _verdict(kind, own, currency, loan)
+        if verdict is None:
             seen.add((borrower, event_id))
             newest[borrower] = max(moment, newest.get(borrower, moment))
-            if moves:
-                currencies.setdefault(name, currency)
-                balances[name] = balances.get(name, 0) + own
+            if kind in SIGNS:
+                loans[tuple(name)] = (currency, loan[1] + own if loan else own)
         verdicts.append((arrival, verdict))
     return verdicts
+
+
+def _verdict(kind: str, own: int, currency: str, loan: tuple[str, int] | None) -> str | None:
+    """Why a loan does not allow a step, or None; `loan` is its currency and balance, None before it was opened."""
+    if kind in ("applied", "approved"):
+        return None
+    if loan is None:
+        return None if kind == "disbursed" else "unknown_loan"
+    if loan[1] == 0 and kind != "disbursed":
+        return "nothing_to_reverse" if kind == "reversed" else "closed_loan"
+    if kind in SIGNS and currency != loan[0]:
+        return "other_currency"
+    return "repays_past_zero" if loan[1] + own < 0 else None
+
+
+def _settled(steps: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+    """What accepted_loans says of each accepted event."""
+    latest = pl.when("disbursed").then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over(LOAN)
+    running = (pl.col("own").cum_sum().over(LOAN) > 0).cast(pl.Int64)
+    steps = steps.with_columns(
+        latest.alias("latest"),
+        running.alias("running"),
+        pl.col("event_time").alias("happened"),
+        pl.col("day").alias("happened_on"),
+        pl.col("disbursed").any().over(LOAN).alias("drawn"),
+    )
+    opening = [
+        pl.when("drawn")
+        .then(pl.col(name).filter("disbursed").first().over(LOAN))
+        .otherwise(pl.col(name).first().over(LOAN))
+        .alias({"day": "opened_on"}.get(name, name))
+        for name in _FIXED
+    ]
+    counts_from = pl.when(pl.col("own") < 0).then(pl.max_horizontal("event_time", "latest")).otherwise("event_time")
+    steps = steps.with_columns(
+        *opening,
+        (pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)).alias("opened"),
+        counts_from.alias("event_time"),
+    ).with_columns(
+        (pl.col("own") * pl.col("rate")).fill_null(0).alias("delta"),
+        pl.col("region").fill_null("unknown"),
+        pl.col("real_estate").fill_null("none"),
+        pl.col("group_id").replace("", None),
+        day(policies).alias("counts_on"),
+    )
+
+    def named(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        scheme = policy.detectors.industry_concentration.scheme
+        return rows.with_columns(
+            member("industry", scheme).alias("member"), division("industry", scheme).alias("division")
+        )
+
+    # A loan stays in the industry that the scheme of the day of its opening gave it.
+    steps = by_span(steps.drop("day").with_columns(pl.col("opened_on").alias("day")), policies, named)
+    return steps.drop("day").rename({"counts_on": "day"}).sort("arrival")

@@ -71,6 +71,7 @@ SCHEMAS: dict[Kind, dict[str, Any]] = {
         "group_id": pl.String,
         "kind": pl.String,
         "industry": pl.String,
+        "region": pl.String,
         "amount": MONEY,
         "currency": pl.String,
         "classification": pl.String,

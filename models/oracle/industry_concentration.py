@@ -12,59 +12,21 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from models.oracle.frames import (
-    as_warnings,
     at_least,
     big,
     by_span,
-    no_warnings,
     rate_places,
     scale_of,
     six_places,
-    with_window_end,
 )
-from models.policy import LEVELS, LevelFigures, Policy, PolicyHistory
-from models.risk_warning import severity_rank
+from models.oracle.industries import UNKNOWN
+from models.oracle.level_episodes import Rise, episode_warnings
+from models.policy import LEVELS, IndustryConcentration, LevelFigures, Policy, PolicyHistory
+from models.risk_warning import Severity
 
-UNKNOWN = "unknown"
 # `capital` is the net capital of the day, `unit` what an exposure is multiplied with to be in its units.
 _FIGURES = ("entity", "member", "event_time", "day", "total", "capital", "unit")
 CHUNK_ROWS = 4_000_000  # (event, industry) rows held at once: about half a gigabyte
-# GB/T 4754-2017: the last division (first two digits) of each section, A from 01 to T 97.
-_SECTIONS = {
-    "A": 5, "B": 12, "C": 43, "D": 46, "E": 50, "F": 52, "G": 60, "H": 62, "I": 65, "J": 69,
-    "K": 70, "L": 72, "M": 75, "N": 79, "O": 82, "P": 83, "Q": 85, "R": 90, "S": 96, "T": 97,
-}  # fmt: skip
-# NAICS 2017 sectors; 99 is what the Census Bureau writes for unclassified establishments.
-_SECTORS = "11 21 22 23 31-33 42 44-45 48-49 51 52 53 54 55 56 61 62 71 72 81 92 99".split()
-
-
-def _divisions() -> dict[str, str]:
-    table, first = {letter: letter for letter in _SECTIONS}, 1
-    for letter, last in _SECTIONS.items():
-        table |= {f"{division:02d}": letter for division in range(first, last + 1)}
-        first = last + 1
-    return table
-
-
-def _prefixes() -> dict[str, str]:
-    table: dict[str, str] = {}
-    for sector in _SECTORS:
-        first, _, last = sector.partition("-")
-        table |= {str(prefix): sector for prefix in range(int(first), int(last or first) + 1)}
-    return table
-
-
-def member(column: str, scheme: str) -> pl.Expr:
-    """The industry an exposure is counted under, from its code: section, sector, or the code itself."""
-    code = pl.col(column).fill_null("").str.strip_chars()
-    if scheme == "as_given":
-        return pl.when(code == "").then(pl.lit(UNKNOWN)).otherwise(code)
-    table = _divisions() if scheme == "gbt4754" else _prefixes()
-    by_prefix = code.str.slice(0, 2).replace_strict(table, default=UNKNOWN, return_dtype=pl.String)
-    if scheme == "naics":
-        return by_prefix
-    letter = code.str.slice(0, 1)
-    return pl.when(letter.is_in(list(_SECTIONS))).then(letter).otherwise(by_prefix)
 
 
 class _Change(NamedTuple):
@@ -76,15 +38,7 @@ class _Change(NamedTuple):
     day: date
     level: int  # the level the figures reach: 0 for none, 1 to 3
     stays: int  # the highest level that would be kept, were the industry at it
-    observed: str
-
-
-class _Episode(NamedTuple):
-    subject: str
-    anchor: str
-    level: int
-    event_time: datetime
-    day: date
+    loans: int  # with a balance
     observed: str
 
 
@@ -96,25 +50,16 @@ def industry_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, policies
         capital: accepted capital positions.
     """
     book = _book(loans, capital, policies)
-    episodes: dict[tuple[str, str], _Episode] = {}
-    for chunk in _chunks(_candidates(book, policies), book):
-        for episode in _episodes(_changes(_figures(chunk, book, policies))):
-            key = (episode.subject, episode.anchor)
-            known = episodes.get(key)
-            if known is None or episode.level >= known.level:
-                episodes[key] = episode
-    if not episodes:
-        return no_warnings()
-    schema: dict[str, Any] = {"level": pl.Int64, "day": pl.Date, "event_time": pl.Datetime("us", "UTC")}
-    frame = pl.DataFrame(list(episodes.values()), schema=list(_Episode._fields), schema_overrides=schema, orient="row")
+    found = (
+        rise
+        for chunk in _chunks(_candidates(book, policies), book)
+        for rise in _rises(_changes(_figures(chunk, book, policies)))
+    )
 
-    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-        rule = policy.detectors.industry_concentration
-        ranks = [severity_rank(rule.severities[LEVELS[level - 1]]) for level in rows["level"]]
-        rows = with_window_end(rows, policy).with_columns(pl.Series("rank", ranks, dtype=pl.Int8))
-        return as_warnings(rows, "industry_concentration", rule)
+    def severity(rule: IndustryConcentration, level: int) -> Severity:
+        return rule.severities[LEVELS[level - 1]]
 
-    return by_span(frame, policies, judge)
+    return episode_warnings(found, "industry_concentration", policies, severity)
 
 
 def _book(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
@@ -124,9 +69,6 @@ def _book(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -
     """
     places, scale = rate_places(policies), scale_of(loans)
 
-    def named(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-        return rows.with_columns(member("code", policy.detectors.industry_concentration.scheme).alias("member"))
-
     def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         rule = policy.detectors.industry_concentration
         return rows.with_columns(
@@ -135,13 +77,14 @@ def _book(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -
             pl.lit(rule.mode != "off").alias("on"),
         )
 
-    # A loan stays in the industry that the scheme of the day of its opening gave it.
-    book = by_span(loans.rename({"day": "moved_on", "opened_on": "day"}), policies, named)
-    book = by_span(book.drop("day").rename({"moved_on": "day"}), policies, judge)
-    book = book.sort("entity", "event_time", pl.col("own") < 0, "event_id", "borrower_id", "arrival").with_columns(
-        pl.col("delta").cum_sum().over("entity").alias("total"),
-        pl.col("opened").cum_sum().over("entity").alias("running_loans"),
-        pl.col("delta").cum_sum().over("entity", "member").alias("exposure"),
+    book = (
+        by_span(loans, policies, judge)
+        .sort("entity", "event_time", pl.col("own") < 0, "event_id", "borrower_id", "arrival")
+        .with_columns(
+            pl.col("delta").cum_sum().over("entity").alias("total"),
+            pl.col("opened").cum_sum().over("entity").alias("running_loans"),
+            pl.col("delta").cum_sum().over("entity", "member").alias("exposure"),
+        )
     )
     enough = (pl.col("total") >= pl.col("least")) & (pl.col("running_loans") >= pl.col("least_loans"))
     eligible = pl.col("on") & enough & (pl.col("total") > 0)
@@ -156,7 +99,7 @@ def _book(loans: pl.DataFrame, capital: pl.DataFrame, policies: PolicyHistory) -
         .sort("day")
         .join_asof(known, left_on="day", right_on="as_of", by="entity", strategy="backward", check_sortedness=False)
         .sort("order")
-        .select("order", "delta", "exposure", "eligible", *_FIGURES)
+        .select("order", "delta", "opened", "exposure", "eligible", *_FIGURES)
     )
 
 
@@ -199,8 +142,11 @@ def _figures(pairs: pl.DataFrame, book: pl.DataFrame, policies: PolicyHistory) -
     """
     pair = ("entity", "member")
     rows = pairs.select(pair).join(book.rename({"member": "moved"}), on="entity").sort(*pair, "order")
-    moved = pl.when(pl.col("moved") == pl.col("member")).then(pl.col("delta")).otherwise(big(0))
-    rows = rows.with_columns(moved.cum_sum().over(pair).alias("exposure")).filter("eligible")
+    mine = pl.col("moved") == pl.col("member")
+    rows = rows.with_columns(
+        pl.when(mine).then(pl.col("delta")).otherwise(big(0)).cum_sum().over(pair).alias("exposure"),
+        pl.when(mine).then(pl.col("opened")).otherwise(0).cum_sum().over(pair).alias("loans"),
+    ).filter("eligible")
     rows = by_span(rows, policies, _judged).sort(*pair, "order")
     # Rows that say the same as the one before change nothing: a level is never entered or left twice by them.
     said = pl.struct("level", "left")
@@ -234,33 +180,22 @@ def _reached(of: str, figures: LevelFigures) -> pl.Expr:
 
 
 def _changes(rows: pl.DataFrame) -> Iterator[_Change]:
-    for row in rows.select(*_FIGURES, "exposure", "level", "left", "by_share").iter_rows():
-        entity, name, moment, on, total, capital, unit, exposure, level, left, by_share = row
+    for row in rows.select(*_FIGURES, "exposure", "level", "left", "by_share", "loans").iter_rows():
+        entity, name, moment, on, total, capital, unit, exposure, level, left, by_share, loans = row
         of = Fraction(exposure, total) if by_share or not capital else Fraction(exposure * unit, capital)
-        yield _Change(entity, name, moment, on, level, 3 - left, six_places(of))
+        yield _Change(entity, name, moment, on, level, 3 - left, loans, six_places(of))
 
 
-def _episodes(changes: Iterable[_Change]) -> Iterator[_Episode]:
+def _rises(changes: Iterable[_Change]) -> Iterator[Rise]:
     """Walk each industry through its levels: up at once, down only when the level it is at would be left."""
-    level, episode, at = 0, None, ("", "")
+    level, anchor, at = 0, "", ("", "")
     for change in changes:
         if (change.entity, change.member) != at:
-            if episode is not None:
-                yield episode
-            level, episode, at = 0, None, (change.entity, change.member)
+            level, anchor, at = 0, "", (change.entity, change.member)
         if change.level > level:
-            level = change.level
-            if episode is None:
-                subject, anchor = f"industry:{change.entity}:{change.member}", change.day.isoformat()
-                episode = _Episode(subject, anchor, level, change.event_time, change.day, change.observed)
-            elif level > episode.level:
-                episode = episode._replace(
-                    level=level, event_time=change.event_time, day=change.day, observed=change.observed
-                )
+            anchor, level = anchor or change.day.isoformat(), change.level
+            subject = f"industry:{change.entity}:{change.member}"
+            yield Rise(subject, anchor, level, change.loans, change.event_time, change.day, change.observed)
         elif change.level < level and level > change.stays:
             level = change.level
-            if level == 0 and episode is not None:
-                yield episode
-                episode = None
-    if episode is not None:
-        yield episode
+            anchor = anchor if level else ""

@@ -15,8 +15,15 @@ from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
 TOLD: dict[str, Any] = {"detector": pl.String, "event_time": INSTANT}
-# Their warnings come from no single customer's event: they are no series.
-_NO_SERIES = ("industry_concentration", "silence", "missing_rate")
+# Their warnings come from no customer's event: they are no series.
+_NO_SERIES = (
+    "industry_concentration",
+    "real_estate_concentration",
+    "name_concentration",
+    "misclassification",
+    "silence",
+    "missing_rate",
+)
 _SIDES = {-1: "below", 1: "above"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from models.money import InvalidField, currency_places
 from models.policy.figures import LEVELS, Amounts, Figure, LevelFigures, parts
 from models.policy.response import Deadlines
-from models.policy.rules import Rule
+from models.policy.rules import Limit, Limits, Rule
 from models.policy.version import Detectors, Policy
 from models.risk_warning import SEVERITIES, severity_rank
 
@@ -18,9 +18,10 @@ _COUNTS = {
     "lateness": 0, "future_tolerance": 0, "every_event_until": 1, "renotify_after": 0, "remember": 1, "new_after": 1,
     "name_similarity": 1, "a_day": 1, "consecutive_days": 1, "within": 1, "many_payees": 1, "new_payees": 1,
     "at_least": 2, "many_payers": 1, "few": 1, "dormant_after": 1, "watch": 1, "corroborated_within": 0,
-    "minimum_loans": 0, "due": 1, "learn": 1, "grace": 0,
+    "minimum_loans": 0, "due": 1, "special_mention_after": 0, "substandard_after": 1,
+    "doubtful_after": 1, "loss_after": 1, "learn": 1, "grace": 0,
 }  # fmt: skip
-_MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual")
+_MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual", "allowance", "growth")
 
 
 def contradictions(policy: Policy) -> Iterator[str]:
@@ -35,6 +36,7 @@ def contradictions(policy: Policy) -> Iterator[str]:
     yield from _customers(policy)
     yield from _activity(policy)
     yield from _industries(policy)
+    yield from _limits(policy)
     yield from _memory(policy)
     yield from _deadlines(policy)
     yield from _routes(policy)
@@ -157,14 +159,48 @@ def _industries(policy: Policy) -> Iterator[str]:
     for level in LEVELS:
         if industry.share[level] > 1:
             yield f"{table}.share.{level} must be at most 1: it is a share, such as 0.25"
-    if levels_missing := [level for level in LEVELS if level not in industry.severities]:
-        yield f"{table}.severities lacks {', '.join(levels_missing)}"
-    else:
-        ranks = [severity_rank(industry.severities[level]) for level in LEVELS]
-        if ranks != sorted(ranks):
-            yield f"{table}.severities must not fall from observation over warning to control"
+    yield from _severities(f"{table}.severities", industry.severities)
     if industry.release.value >= industry.share.observation.value:
         yield f"{table}.release must be below share.observation"
+
+
+def _limits(policy: Policy) -> Iterator[str]:
+    for name in ("real_estate_concentration", "name_concentration"):
+        rule: Limits = getattr(policy.detectors, name)
+        table = f"detectors.{name}"
+        limits = {key: part for key, part in _tables(rule) if isinstance(part, Limit)}
+        if rule.mode != "off" and not limits:
+            yield f"{table} has no limit: give one, or set its mode to off"
+        for key, limit in limits.items():
+            figures = limit.figures
+            if not figures.observation.value < figures.warning.value < figures.control.value:
+                yield f"{table}.{key}.figures must rise from observation over warning to control"
+            if limit.basis == "book" and figures.control.value + (limit.allowance.value if limit.allowance else 0) > 1:
+                yield f"{table}.{key}.figures.control must be at most 1 with its allowance: it is a share of the book"
+        yield from _severities(f"{table}.severities", rule.severities)
+        if rule.release.value >= 1:
+            yield f"{table}.release must be below 1: it is a share of a level's figure, such as 0.05"
+    overdue, table = policy.detectors.misclassification, "detectors.misclassification"
+    days = (overdue.special_mention_after, overdue.substandard_after, overdue.doubtful_after, overdue.loss_after)
+    if any(milder.value >= graver.value for milder, graver in pairwise(days)):
+        yield f"{table} must rise from special_mention_after over substandard_after and doubtful_after to loss_after"
+    if overdue.contagion_from.value >= 1:
+        yield f"{table}.contagion_from must be below 1: it is a share, such as 0.10"
+    if severity_rank(overdue.grave_severity) < severity_rank(overdue.severity):
+        yield f"{table}.grave_severity must not be milder than severity"
+
+
+def _tables(rule: Rule) -> Iterator[tuple[str, Any]]:
+    return ((name, getattr(rule, name)) for name in rule.__struct_fields__)
+
+
+def _severities(path: str, severities: Mapping[Any, Any]) -> Iterator[str]:
+    if missing := [level for level in LEVELS if level not in severities]:
+        yield f"{path} lacks {', '.join(missing)}"
+        return
+    ranks = [severity_rank(severities[level]) for level in LEVELS]
+    if ranks != sorted(ranks):
+        yield f"{path} must not fall from observation over warning to control"
 
 
 def _memory(policy: Policy) -> Iterator[str]:

@@ -116,3 +116,63 @@ class IndustryConcentration(Rule, frozen=True, kw_only=True):
     minimum_book: Figure  # in money.base
     minimum_loans: Figure
     severities: dict[Level, Severity]
+
+
+class Misclassification(Rule, frozen=True, kw_only=True):
+    """Which class a loan must have at least: reached above the figure (>), in days past due."""
+
+    special_mention_after: Figure
+    substandard_after: Figure
+    doubtful_after: Figure
+    loss_after: Figure
+    contagion_from: Figure  # share of a debtor's exposure above which bad loans make all of its loans bad
+    severity: Severity  # one class too good
+    grave_severity: Severity  # two or more, or by contagion
+
+
+class Limit(Part, frozen=True, kw_only=True):
+    """What a part of an entity's book may come to. `control` is the legal or internal limit itself.
+
+    Args:
+        basis: of which the figures are a share: the entity's book, its net capital or its Tier 1 capital.
+        op: whether a level is reached at its figure (`>=`) or only above it (`>`).
+        allowance: added to `control`, where the regulator allows the region more.
+        growth: growth over the last 36 months that must be reached as well for the levels to count.
+    """
+
+    basis: Literal["book", "net_capital", "tier1_capital"]
+    op: Literal[">=", ">"] = ">="
+    figures: LevelFigures
+    allowance: Figure | None = None
+    growth: Figure | None = None
+
+
+class Limits(Rule, frozen=True, kw_only=True):
+    """A rule that holds parts of the book against limits.
+
+    Args:
+        release: share of a level's figure by which it must be left before it is left (hysteresis).
+        minimum_book: in money.base; a share of a tiny book says nothing.
+    """
+
+    release: Figure
+    minimum_book: Figure
+    severities: dict[Level, Severity]
+
+
+class RealEstateConcentration(Limits, frozen=True, kw_only=True):
+    """Loans for real estate, by what they are for; an absent limit is not judged."""
+
+    total: Limit | None = None  # development and mortgages together
+    development: Limit | None = None
+    mortgage: Limit | None = None
+
+
+class NameConcentration(Limits, frozen=True, kw_only=True):
+    """Exposure to single names; an absent limit is not judged."""
+
+    single: Limit | None = None  # a borrower
+    single_tier1: Limit | None = None
+    group: Limit | None = None  # a group of connected borrowers
+    group_tier1: Limit | None = None
+    top_ten: Limit | None = None  # the ten largest borrowers together

@@ -16,8 +16,11 @@ from models.policy.rules import (
     FrequentLargeTransfers,
     IndustryConcentration,
     LargeTransaction,
+    Misclassification,
     MissingControl,
     MissingRate,
+    NameConcentration,
+    RealEstateConcentration,
     ScatterGather,
     Silence,
     Structuring,
@@ -77,6 +80,9 @@ class Detectors(Part, frozen=True, kw_only=True):
     silence: Silence
     missing_rate: MissingRate
     industry_concentration: IndustryConcentration
+    real_estate_concentration: RealEstateConcentration
+    name_concentration: NameConcentration
+    misclassification: Misclassification
 
 
 class Policy(Part, frozen=True, kw_only=True, dict=True):

@@ -1,8 +1,9 @@
-"""Borrowers: loan events of one borrower become changes of their entities' books.
+"""Borrowers: loan events of one borrower become changes of their entities' books, and warnings of loans misclassified.
 
 A loans partition knows its own borrowers only. What it contributes to each entity leaves as `LoanDeltas`, a
 partial total a batch, together with how far this partition has come (`LoanWatermark`), so that `portfolio` can
-merge the partitions in event-time order, whatever their speed.
+merge the partitions in event-time order, whatever their speed. What a borrower's loans say by themselves is judged
+here, as events are taken.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,22 +12,44 @@ from datetime import datetime, timedelta
 from msgspec import Struct, field
 
 from models.activity.log import ActivityLog
-from models.credit.book import SIGNS, Loan, move
+from models.credit.book import SIGNS, Loans, Step, take
+from models.credit.misclassification import DETECTOR, VERSION, judge_class, judge_contagion, subject_of
+from models.episodes import Episode, observe, tell
 from models.events import LoanEvent
 from models.messages import WATERMARK_KEY, LoanDelta, LoanDeltas, LoanWatermark
-from models.policy import PolicyHistory
-from models.stage import Emit, Record, States, Tick
-from models.stages.customers import check_time, no_rate
+from models.policy import Policy, PolicyHistory
+from models.risk_warning import Finding, warning_id
+from models.stage import Emit, Record, Refused, States, Tick
+from models.stages.customers import check_time, no_rate, warning_emits
 
 PROGRESS_KEY = "~progress"
 
 
-class BorrowerState(Struct):
-    """One borrower's loans, with the ids of its events inside the lateness."""
+class BorrowerState(Struct, omit_defaults=True):
+    """One borrower's loans, the ids of its events inside the lateness, and what was warned of.
+
+    Bounded by the borrower's loans, open and closed, and by its traffic inside `episodes.remember`: a warning that was
+    over before is forgotten.
+
+    Args:
+        loans: by entity.
+        contagion: by entity, the day since when bad loans make others bad.
+        episodes: warnings that can still change, by id.
+    """
 
     newest: datetime | None = None
     seen: dict[str, datetime] = field(default_factory=dict)
-    loans: dict[str, Loan] = field(default_factory=dict)
+    loans: dict[str, Loans] = field(default_factory=dict)
+    contagion: dict[str, str] = field(default_factory=dict)
+    episodes: dict[str, Episode] = field(default_factory=dict)
+
+    def open(self, borrower: str) -> set[tuple[str, str]]:
+        """(subject, anchor) of every condition that holds."""
+        found = {(subject_of(entity, borrower), f"contagion|{since}") for entity, since in self.contagion.items()}
+        for entity, loans in self.loans.items():
+            subject = subject_of(entity, borrower)
+            found |= {(subject, f"{name}|{one.too_good_since}") for name, one in loans.items() if one.too_good_since}
+        return found
 
 
 class Progress(Struct):
@@ -36,10 +59,10 @@ class Progress(Struct):
 
 
 class BorrowersStage:
-    """Keeps loans by borrower and tells `portfolio.deltas` what changed.
+    """Keeps loans by borrower, tells `portfolio.deltas` what changed, and warns of loans in too good a class.
 
     Args:
-        policies: for base currency, rates, industry scheme and lateness.
+        policies: for base currency, rates, industry scheme, lateness and `misclassification`.
         partitions: of `loans` and of `portfolio.deltas` alike.
         settle: time in which an event that is on its way surely arrives; what the broker has taken before that
             is known to be all there is.
@@ -47,7 +70,7 @@ class BorrowersStage:
 
     name = "borrowers"
     topics = ("loans",)
-    state_version = 2
+    state_version = 3
 
     def __init__(self, policies: PolicyHistory, partitions: int, settle: timedelta = timedelta(seconds=2)) -> None:
         self._policies = policies
@@ -59,6 +82,9 @@ class BorrowersStage:
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         event: LoanEvent = record.event
+        if event.borrower_id == PROGRESS_KEY:
+            detail = f"no borrower may be called {PROGRESS_KEY}, the stage keeps its progress there: give another id"
+            raise Refused("reserved", "borrower_id", detail)
         policy = self._policies.at(event.event_time)
         state = states.load(event.borrower_id, BorrowerState) or BorrowerState()
         check_time(event.event_time, record.ingest_time, state.newest, policy)
@@ -68,29 +94,22 @@ class BorrowersStage:
             raise no_rate(event.currency)
         if event.event_id in state.seen:
             return ()
-        movement = move(state.loans, event, policy)
+        before, newest = state.newest, max(state.newest or event.event_time, event.event_time)
+        loans = state.loans.get(event.entity, {})
+        step = take(loans, event, policy)
+        if loans:
+            state.loans[event.entity] = loans
         state.seen[event.event_id] = event.event_time
-        if state.newest is None or event.event_time > state.newest:
-            state.newest = event.event_time
-            # How late an event may come is said by its own day's version: an id is kept as long as any of them says.
-            before = event.event_time - timedelta(days=self._policies.longest(lambda one: one.events.lateness.whole))
-            state.seen = {name: time for name, time in state.seen.items() if time >= before}
+        emits = list(self._judge(state, step, record, policy, late=before is not None and event.event_time < before))
+        if before is None or newest > before:
+            state.newest = newest
+            self._expire(state, before, event.borrower_id)
         states.save(event.borrower_id, state)
-        if movement is not None:
-            delta = LoanDelta(
-                offset=record.offset,
-                event_id=event.event_id,
-                event_time=movement.counts_from,
-                ingest_time=record.ingest_time,
-                member=movement.member,
-                amount=movement.amount,
-                loans=movement.loans,
-            )
-            self._batch(states).setdefault(movement.entity, []).append(delta)
+        self._pass_on(states, step, record)
         progress = states.load(PROGRESS_KEY, Progress)
         if progress is None or event.event_time > progress.watermark:
             states.save(PROGRESS_KEY, Progress(event.event_time))
-        return ()
+        return emits
 
     def flush(self, states: States) -> Iterable[Emit]:
         """The loans refused for want of a rate; the batch's partial totals, then the watermark they reach up to."""
@@ -114,8 +133,67 @@ class BorrowersStage:
         self._told[states.partition] = tick.now
         yield from self._tell(states, tick.now - self._settle)
 
-    def _batch(self, states: States) -> dict[str, list[LoanDelta]]:
-        return self._pending.setdefault(states.partition, {})
+    def _judge(self, state: BorrowerState, step: Step, record: Record, policy: Policy, *, late: bool) -> Iterator[Emit]:
+        """What the event's loan, and the borrower's loans together, say now.
+
+        Only findings are left out while the rule is off: the day it is switched on it must know what was before.
+        """
+        if step.loan is None or not step.changed:
+            return
+        event: LoanEvent = record.event
+        loans, since = state.loans[event.entity], state.contagion.pop(event.entity, "")
+        since, by_others = judge_contagion(loans, since, event, policy)
+        if since:
+            state.contagion[event.entity] = since
+        for finding in (judge_class(step.loan, event, policy), by_others):
+            if finding is not None and policy.detectors.misclassification.mode != "off":
+                yield from self._warn(state, finding, policy, record.now, late=late)
+
+    def _warn(self, state: BorrowerState, finding: Finding, policy: Policy, now: datetime, *, late: bool) -> list[Emit]:
+        key = warning_id(DETECTOR, VERSION, finding.subject, finding.anchor)
+        episode = state.episodes[key] = observe(state.episodes.get(key), DETECTOR, VERSION, finding)
+        rule, mutes = policy.detectors.misclassification, self._policies.mutes
+        warning = tell(episode, rule, policy, mutes, event_time=finding.event_time, now=now, late=late)
+        return list(warning_emits(warning)) if warning is not None else []
+
+    def _expire(self, state: BorrowerState, before: datetime | None, borrower: str) -> None:
+        """Forget what no event that may still come can be about."""
+        assert state.newest is not None  # noqa: S101 - the caller has just moved it
+        # How late an event may come is said by its own day's version: an id is kept as long as any of them says.
+        oldest = state.newest - timedelta(days=self._policies.longest(lambda one: one.events.lateness.whole))
+        state.seen = {name: time for name, time in state.seen.items() if time >= oldest}
+        if before is None or before.date() == state.newest.date():
+            return
+        oldest = state.newest - timedelta(days=self._policies.longest(lambda one: one.episodes.remember.whole))
+        if state.episodes:
+            held = state.open(borrower)
+            state.episodes = {
+                key: one
+                for key, one in state.episodes.items()
+                if one.finding.window.end >= oldest or (one.finding.subject, one.finding.anchor) in held
+            }
+
+    def _pass_on(self, states: States, step: Step, record: Record) -> None:
+        """Tell the portfolio of a movement, with what the loan is counted under."""
+        movement, event = step.movement, record.event
+        if movement is None:
+            return
+        loan = movement.loan
+        delta = LoanDelta(
+            offset=record.offset,
+            event_id=event.event_id,
+            event_time=movement.counts_from,
+            ingest_time=record.ingest_time,
+            member=loan.member,
+            amount=movement.amount,
+            loans=movement.loans,
+            division=loan.division,
+            region=loan.region,
+            borrower=event.borrower_id,
+            group=loan.group,
+            real_estate=loan.real_estate,
+        )
+        self._pending.setdefault(states.partition, {}).setdefault(event.entity, []).append(delta)
 
     def _tell(self, states: States, caught_up_at: datetime | None) -> Iterator[Emit]:
         progress = states.load(PROGRESS_KEY, Progress)

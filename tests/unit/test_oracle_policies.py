@@ -302,8 +302,8 @@ def test_what_is_outstanding_is_counted_in_the_loans_own_currency(policy: Policy
     paid = {"currency": "USD", "loan_id": "L", "borrower_id": "B"}
     events = [
         loan("x", "2026-03-04 10:00", "1000", **paid),
-        loan("y", "2026-03-05 10:00", "1000", kind="repaid", **paid),
-        loan("z", "2026-03-05 11:00", "0.01", kind="repaid", **paid),
+        loan("y", "2026-03-05 10:00", "999.99", kind="repaid", **paid),
+        loan("z", "2026-03-05 11:00", "0.02", kind="repaid", **paid),
     ]
     refusals = oracle.refusals(loans=oracle.from_events(events), policies=policies)
     assert refusals.rows() == [("z", "repays_past_zero")]

@@ -210,6 +210,8 @@ def test_what_is_no_toml() -> None:
 
 L, S, F = "detectors.large_transaction", "detectors.structuring", "detectors.frequent_large_transfers"
 G, C, R = "detectors.scatter_gather", "detectors.industry_concentration", "response.deadlines"
+E, N, M = "detectors.real_estate_concentration", "detectors.name_concentration", "detectors.misclassification"
+CREDIT_RULES = (C, E, N, M)
 CONTRADICTIONS = [
     # four eyes and days
     ("policy", '"head-of-risk"', '"Risk-policy-officer "', "policy.approved_by must differ from policy.proposed_by"),
@@ -283,6 +285,22 @@ CONTRADICTIONS = [
     (C, 'observation = "low"', 'observation = "critical"',
      f"{C}.severities must not fall from observation over warning to control"),
     (C, '"0.01"', '"0.15"', f"{C}.release must be below share.observation"),
+    (f"{E}.total.figures", '"0.2025"', '"0.225"',
+     f"{E}.total.figures must rise from observation over warning to control"),
+    (f"{E}.mortgage", '"0"', '"0.826"',
+     f"{E}.mortgage.figures.control must be at most 1 with its allowance: it is a share of the book"),
+    (f"{E}.total", '"0"', '"-0.01"', f"{E}.total.allowance must be zero or more, not -0.01"),
+    (f"{N}.group.figures", '"0.15"', '"0.135"',
+     f"{N}.group.figures must rise from observation over warning to control"),
+    (f"{N}.single", 'basis = "net_capital"', 'basis = "capital"', f"{N}.single.basis: Invalid enum value 'capital' "
+     "(did you mean \"net_capital\"?)"),
+    (N, ', control = "critical"', "", f"{N}.severities lacks control"),
+    (N, '"0.02"', "1", f"{N}.release must be below 1: it is a share of a level's figure, such as 0.05"),
+    (M, "value = 90", "value = 270",
+     f"{M} must rise from special_mention_after over substandard_after and doubtful_after to loss_after"),
+    (M, '"0.10"', "10", f"{M}.contagion_from must be below 1: it is a share, such as 0.10"),
+    (M, 'grave_severity = "high"', 'grave_severity = "low"',
+     f"{M}.grave_severity must not be milder than severity"),
     ("episodes", "value = 80", "value = 56",
      "episodes.remember must be at least 57 days for the window of structuring and the lateness"),
     # deadlines
@@ -303,7 +321,8 @@ CONTRADICTIONS = [
     (L, '"loan_swap"', '""', f"{L}.exempt_purposes must not hold an empty text"),
     ("counterparties", '"IR"', '"KP"', "counterparties.high_risk_countries names KP more than once"),
     ("response", 'product = "product-duty-officer"', 'product = ""', "response.owners.product must not be empty"),
-    ("response.capacity", "credit =", "# credit =", f"{C}.departments names credit, which response.capacity lacks"),
+    ("response.capacity", "credit =", "# credit =",
+     "; ".join(f"{one}.departments names credit, which response.capacity lacks" for one in CREDIT_RULES)),
     ("response.measures.verify_identity", '"检查客户身份识别"', '""',
      "response.measures.verify_identity.zh must not be empty"),
 ]  # fmt: skip
@@ -314,6 +333,17 @@ def test_a_contradiction_is_named_with_its_place(name: str, old: str, new: str, 
     assert refusal(table(name, old, new)) == message
 
 
+def test_a_rule_of_limits_needs_one_unless_it_is_off() -> None:
+    text = CN
+    for name in ("total", "mortgage"):
+        text = text.replace(f"[{E}.{name}", f"[unused.{name}")
+    kept, _, rest = text.partition("[unused.total]")
+    text = kept + "[detectors.name_concentration]" + rest.partition("[detectors.name_concentration]")[2]
+    assert refusal(text) == f"{E} has no limit: give one, or set its mode to off"
+    table_of_rule = text[text.index(f"[{E}]") :]
+    parse_policy(text.replace(table_of_rule, table_of_rule.replace('mode = "live"', 'mode = "off"', 1)))
+
+
 def test_a_department_without_an_owner() -> None:
     text = table("response", 'credit = "credit-duty-officer", ', "")
     assert refusal(text) == "; ".join(
@@ -321,7 +351,7 @@ def test_a_department_without_an_owner() -> None:
             "suspend_approvals", "review_granted_loans", "strengthen_post_loan_care", "adjust_classification",
             "mitigate_exposure",
         )]
-        + ["detectors.industry_concentration.departments names credit, which response.owners lacks"]
+        + [f"{one}.departments names credit, which response.owners lacks" for one in CREDIT_RULES]
     )  # fmt: skip
 
 

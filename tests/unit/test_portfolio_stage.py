@@ -1,19 +1,17 @@
 """Industry concentration: levels exactly at their lines, hysteresis, episodes, and partial totals merged in order."""
 
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from models.events import CapitalPosition
-from models.pipeline import LocalPipeline, MemoryStates
+from models.pipeline import LocalPipeline
 from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning
-from models.stage import Record, Tick
-from models.stages.borrowers import BorrowersStage
-from models.stages.portfolio import PortfolioStage
+from tests.books import capital, merged
 from tests.make import at, loan
 
 OTHERS = "ABCDEFGHIJ"
@@ -91,11 +89,11 @@ def test_a_small_book_and_an_unknown_industry_are_not_warned_of(policies: Policy
 
 
 def test_times_net_capital(policies: PolicyHistory) -> None:
-    capital = CapitalPosition(
+    position = CapitalPosition(
         entity="BANK1", as_of=date(2026, 3, 1), net_capital=Decimal(150000), tier1_capital=Decimal(120000)
     )
     # A share of 8.1 % says nothing, 150,000 is exactly the net capital.
-    records = [("capital", capital), *(("loans", one) for one in book("85000"))]
+    records = [("capital", position), *(("loans", one) for one in book("85000"))]
     records.append(("loans", loan("k1", "2026-03-03 09:00", "150000")))
     found = real_estate(LocalPipeline(policies).run(records))
     assert [(one.severity, one.reasons[0].code) for one in found] == [("low", "times_net_capital")]
@@ -131,43 +129,6 @@ def test_impossible_loan_events_are_refused(policies: PolicyHistory) -> None:
     ]
 
 
-def merged(policies: PolicyHistory, events: list[Any], partitions: int, seed: int) -> dict[str, RiskWarning]:
-    """Run loans over several partitions at random speeds, with resent batches, and one portfolio partition."""
-    dice = random.Random(seed)  # noqa: S311 - a test's dice
-    borrowers = BorrowersStage(policies, partitions, settle=timedelta())
-    portfolio = PortfolioStage(policies)
-    states = {number: MemoryStates(number) for number in range(partitions)}
-    books = MemoryStates(0)
-    queues: dict[int, list[Record]] = {number: [] for number in range(partitions)}
-    ingest = datetime(2026, 6, 1, tzinfo=UTC)
-    for position, event in enumerate(events):
-        number = sum(event.borrower_id.encode()) % partitions
-        arrived = ingest + timedelta(seconds=position)
-        queues[number].append(Record("loans", number, len(queues[number]), arrived, event, arrived))
-    warnings: dict[str, RiskWarning] = {}
-
-    def deliver(emits: Any) -> None:
-        for emit in emits:
-            if emit.topic == "portfolio.deltas" and emit.partition in (None, 0):
-                for _ in range(dice.choice((1, 1, 2))):
-                    record = Record("portfolio.deltas", 0, 0, ingest, emit.value, ingest)
-                    for one in portfolio.apply(books, record):
-                        if one.topic == "warnings":
-                            warnings[one.value.warning_id] = one.value
-
-    while any(queues.values()):
-        number = dice.choice([one for one in queues if queues[one]])
-        size = dice.randint(1, 30)
-        batch, queues[number] = queues[number][:size], queues[number][size:]
-        for record in batch:
-            borrowers.apply(states[number], record)
-        deliver(list(borrowers.flush(states[number])))
-    for number in range(partitions):
-        end = ingest + timedelta(days=1)
-        deliver(list(borrowers.tick(states[number], Tick(end, caught_up=True, idle_seconds=60))))
-    return warnings
-
-
 @pytest.mark.parametrize("partitions", [1, 3, 8])
 def test_any_number_of_partitions_at_any_speed_gives_the_same(policies: PolicyHistory, partitions: int) -> None:
     dice = random.Random(7)  # noqa: S311 - a test's dice
@@ -180,8 +141,62 @@ def test_any_number_of_partitions_at_any_speed_gives_the_same(policies: PolicyHi
         )
     expected = LocalPipeline(policies).run([("loans", one) for one in events])
     assert len(expected) >= 3
+    book = merged(policies, events, 1, 0).book()
     for seed in range(5):
-        found = merged(policies, events, partitions, seed)
-        assert {k: (one.severity, one.reasons, one.event_ids) for k, one in found.items()} == {
+        found = merged(policies, events, partitions, seed, restarts=seed > 2)
+        assert {k: (one.severity, one.reasons, one.event_ids) for k, one in found.warnings.items()} == {
             k: (one.severity, one.reasons, one.event_ids) for k, one in expected.items()
         }
+        assert found.book() == book
+
+
+def test_each_dimension_has_its_lines(policies: PolicyHistory) -> None:
+    """A line says how things stood when its member last changed: the last loan changes one of each dimension."""
+    events = [
+        loan("e1", "2026-03-02 09:00", "30", "K70", region="CN-43", group_id="G", real_estate="development"),
+        loan("e2", "2026-03-02 10:00", "40", "C14", region="CN-43", group_id="H"),
+        loan("e3", "2026-03-02 11:00", "20", loan_id="L-e2", borrower_id="B-e2", kind="repaid"),
+        loan("e4", "2026-03-02 12:00", "20", "", region="CN-11"),
+        loan("e5", "2026-03-02 13:00", "30", "C13", group_id="G", real_estate="mortgage"),
+    ]
+    pipeline, lines = LocalPipeline(policies), {}
+    for emit in [emit for one in events for emit in pipeline.feed("loans", one)] + pipeline.finish():
+        if emit.topic == "portfolio":
+            assert emit.route == "BANK1"
+            lines[emit.key.removeprefix("BANK1|")] = emit.value
+    assert {key: (str(one.exposure), one.loans) for key, one in lines.items()} == {
+        "industry|K": ("30", 1),
+        "industry|C": ("50", 2),
+        "industry|unknown": ("20", 1),
+        "division|70": ("30", 1),
+        "division|14": ("20", 1),
+        "division|unknown": ("20", 1),
+        "division|13": ("30", 1),
+        "region|CN-43": ("50", 2),
+        "region|CN-11": ("20", 1),
+        "region|unknown": ("30", 1),
+        "real_estate|development": ("30", 1),
+        "real_estate|mortgage": ("30", 1),
+        "real_estate|total": ("60", 2),
+        "group|G": ("60", 2),
+        "group|H": ("20", 1),
+        "entity|BANK1": ("100", 4),
+    }
+    changed = ("industry|C", "division|13", "region|unknown", "real_estate|mortgage", "real_estate|total", "group|G")
+    assert {key: (str(lines[key].share), str(lines[key].hhi)) for key in (*changed, "entity|BANK1")} == {
+        "industry|C": ("0.500000", "0.380000"),
+        "division|13": ("0.300000", "0.260000"),
+        "region|unknown": ("0.300000", "0.380000"),
+        "real_estate|mortgage": ("0.300000", "0.340000"),
+        "real_estate|total": ("0.600000", "0.340000"),
+        "group|G": ("0.600000", "0.625000"),
+        "entity|BANK1": ("1.000000", "0.380000"),
+    }
+    assert lines["real_estate|mortgage"].limit == Decimal("0.14")
+    assert lines["group|G"].limit is None
+
+
+def test_an_entity_may_not_be_called_like_the_stages_own_keys(policies: PolicyHistory) -> None:
+    pipeline = LocalPipeline(policies)
+    pipeline.feed("capital", capital("1", "1", entity="~merge"))
+    assert [(one.reason, one.field) for one in pipeline.refusals] == [("reserved", "entity")]

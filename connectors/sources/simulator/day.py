@@ -8,6 +8,7 @@ import msgspec
 from connectors.sources.simulator.answers import add_answers, expected_tasks
 from connectors.sources.simulator.bank import INDUSTRIES, REAL_ESTATE, home_of
 from connectors.sources.simulator.dice import Dice, money
+from connectors.sources.simulator.lending import CAPITAL_TO_BOOK
 from connectors.sources.simulator.script import Expectations, ExpectedRefusal, ExpectedWarning, Script
 from connectors.sources.simulator.stage_directions import (
     BRANCH,
@@ -90,12 +91,12 @@ class _Day:
     # --------------------------------------------------------- before the day
 
     def capital_and_book(self, history: list[date]) -> None:
-        """An even book over all industries, with capital that no one of them comes near."""
+        """An even book over all industries, with capital that no industry and no borrower comes near."""
         rule = self.policy.detectors.industry_concentration
         rounds = 1 + max(1, rule.minimum_loans.whole // len(INDUSTRIES))
         count = rounds * len(INDUSTRIES)
         each = max(self.book.amount(2_000_000), money(3 * float(rule.minimum_book.value) / count, self.book.currency))
-        net = money(float(each) * count * max(0.6, 0.6 / float(rule.net_capital.observation.value)), self.book.currency)
+        net = money(CAPITAL_TO_BOOK * float(each) * count, self.book.currency)
         opening = self.policy.bank_calendar.previous_working_day(history[0])
         self.book.add(
             self.clock.at(opening, 0),
@@ -134,7 +135,6 @@ class _Day:
             amount=amount,
             currency=self.book.currency,
             classification="normal" if kind == "disbursed" else None,
-            real_estate="development" if section == "K" else "none",
             branch_id=BRANCH,
         )
 

@@ -10,8 +10,9 @@ from connectors.sources.simulator.dice import Dice, money
 from models.events import CapitalPosition, LoanEvent
 
 APPROVED_SHARE = 0.85
-# Net capital against the opening book: well above what one industry should reach by itself.
-CAPITAL_TO_BOOK = 0.6
+# Net capital against the opening book. The book is a small part of a bank's, the capital is the whole bank's: no
+# industry comes near it, and no borrower makes a large exposure by itself.
+CAPITAL_TO_BOOK = 20.0
 
 
 class Lending:
@@ -133,7 +134,6 @@ class Lending:
             "industry": firm.industry.code(self._scheme),
             "currency": self._bank.currency,
             "branch_id": firm.branch.id,
-            "real_estate": "development" if firm.industry.section == "K" else "none",
             **more,
         }
         if amount is not None:
