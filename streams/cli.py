@@ -7,14 +7,17 @@ import typer
 from connectors.settings import describe
 from streams.commands import (
     asking,
+    book,
     dead_letters,
     demo,
     feeding,
+    lookahead,
     mutes,
     policies,
     rates,
     reevaluate,
     running,
+    stress,
     watch_list,
 )
 
@@ -38,6 +41,9 @@ app.command("simulate", rich_help_panel=FEED)(feeding.simulation)
 app.command("backtest", rich_help_panel=ASK)(asking.backtest)
 app.command("verify", rich_help_panel=ASK)(asking.verify)
 app.command("reevaluate", rich_help_panel=ASK)(reevaluate.reevaluate)
+app.command("book", rich_help_panel=ASK)(book.book)
+app.command("lookahead", rich_help_panel=ASK)(lookahead.lookahead)
+app.command("stress", rich_help_panel=ASK)(stress.stress)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.add_typer(policies.app, name="policy", rich_help_panel=KEEP)
 app.add_typer(rates.app, name="rates", rich_help_panel=KEEP)
