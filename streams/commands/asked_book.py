@@ -159,6 +159,9 @@ def read_loans(file: Path | None, mapping: Path | None, settings: Settings, poli
     return mapped.accepted
 
 
+MOST_NAMES = 8  # in an error
+
+
 def _book(books: dict[str, EntityBook], entity: str | None, loans: pl.DataFrame, day: date, where: str) -> EntityBook:
     names = list(books)
     if not loans.height:
@@ -169,10 +172,17 @@ def _book(books: dict[str, EntityBook], entity: str | None, loans: pl.DataFrame,
             f"there were no loans on {day}", f"the first of {where} is of {first}; name a day with --on"
         )
     if entity is None and len(names) > 1:
-        raise LiandongError(f"there are several entities: {', '.join(names)}", "name one with --entity")
+        raise LiandongError(f"there are several entities: {_some(names, books)}", "name one with --entity")
     if entity is not None and entity not in names:
-        raise unknown("entity", entity, names, f"there are {', '.join(names)}")
+        raise unknown("entity", entity, names, f"there are {_some(names, books)}")
     return books[entity or names[0]]
+
+
+def _some(names: list[str], books: dict[str, EntityBook]) -> str:
+    """The entities with the largest books, and how many more there are."""
+    largest = sorted(names, key=lambda name: (-books[name].total, name))
+    more = f" and {len(largest) - MOST_NAMES} smaller ones" if len(largest) > MOST_NAMES else ""
+    return "; ".join(largest[:MOST_NAMES]) + more
 
 
 def member_of(code: str, scheme: Scheme) -> str:

@@ -214,7 +214,7 @@ def test_errors_name_their_remedy(files: list[object], tmp_path: Path) -> None:
     run(*files, *loan, "--months", "5", code=2)
     other = "2026-03-02 09:03,e4,BANK2,L1,B1,,disbursed,A01,CN-11,90.00,CNY,none"
     two = write_loans(tmp_path, *TEN_MILLION, other)
-    assert "BANK1, BANK2: name one with --entity" in " ".join(run(*two, *loan, *day, code=1).output.split())
+    assert "BANK1; BANK2: name one with --entity" in " ".join(run(*two, *loan, *day, code=1).output.split())
     assert ask(*two, "--entity", "BANK2", industry="A", amount=10)["entity"] == "BANK2"
     assert "has no loan events yet" in run(*write_loans(tmp_path), *loan, code=1).output
 
