@@ -3,7 +3,6 @@
 Every worker and every command that judges loads the same records in the same order, so that all judge alike.
 """
 
-import base64
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -16,10 +15,10 @@ from msgspec.structs import asdict
 
 from connectors.codec import Codec
 from connectors.errors import LiandongError
+from connectors.letters import dead_letter_of
 from connectors.records import TopicReader
 from connectors.refusals import Undecodable
 from connectors.settings import Settings
-from connectors.topics import MAX_INPUT_BYTES
 from connectors.writer import EventWriter
 from models.calendar import BankCalendar
 from models.dead_letter import DeadLetter
@@ -177,24 +176,7 @@ def take(policies: PolicyHistory, item: Reference, approved: dict[str, PolicyVer
 
 def letter_of(record: Any, refusal: Undecodable) -> DeadLetter:
     """The dead letter of a record: the very same from every worker at every start, so it bears the broker's time."""
-    key = record.key
-    try:
-        text = None if key is None else key.decode() or "base64:"
-    except UnicodeDecodeError:
-        text = "base64:" + base64.b64encode(key).decode()
-    whole = record.value is not None and len(record.value) <= MAX_INPUT_BYTES
-    return DeadLetter(
-        dead_letter_id=f"{record.topic}/{record.partition}/{record.offset}",
-        source_topic=record.topic,
-        source_partition=record.partition,
-        source_offset=record.offset,
-        source_key=text,
-        reason=refusal.reason,
-        field=refusal.field,
-        detail=refusal.detail,
-        raw=base64.b64encode(record.value).decode() if whole else None,
-        refused_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-    )
+    return dead_letter_of(record, refusal, datetime.fromtimestamp(record.timestamp / 1000, UTC))
 
 
 def refusal_of(item: Reference, error: PolicyError) -> Undecodable:

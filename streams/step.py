@@ -6,16 +6,14 @@ committed. What is read again after a kill is skipped by the offsets that each k
 """
 
 import asyncio
-import base64
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from connectors.letters import dead_letter_of
 from connectors.refusals import Undecodable
-from connectors.topics import MAX_INPUT_BYTES
-from models.dead_letter import DeadLetter
 from models.risk_warning import RiskWarning
 from models.stage import Emit, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
@@ -259,18 +257,7 @@ class StageRunner:
                 self._metrics.warning(warning.detector, warning.severity, warning.mode, ingested, acked)
 
     def _dead_letter(self, raw: Any, refusal: Refused | Undecodable, now: datetime) -> Emit:
-        letter = DeadLetter(
-            dead_letter_id=f"{raw.topic}/{raw.partition}/{raw.offset}",
-            source_topic=raw.topic,
-            source_partition=raw.partition,
-            source_offset=raw.offset,
-            source_key=None if raw.key is None else _utf8(raw.key) or "base64:" + base64.b64encode(raw.key).decode(),
-            reason=refusal.reason,
-            field=refusal.field,
-            detail=refusal.detail,
-            raw=_whole_value(raw.value),
-            refused_at=now,
-        )
+        letter = dead_letter_of(raw, refusal, now)
         self._metrics.refused(self.stage.name, raw.topic, refusal.reason)
         return Emit(DEAD_LETTERS, letter.key, letter)
 
@@ -281,11 +268,3 @@ def _utf8(key: bytes | None) -> str:
         return (key or b"").decode()
     except UnicodeDecodeError:
         return ""
-
-
-def _whole_value(value: bytes | None) -> str | None:
-    """The refused bytes in base64, unless a packed record unpacked to more than a dead letter can carry: then the
-    source topic keeps them, and the letter says where."""
-    if value is None or len(value) > MAX_INPUT_BYTES:
-        return None
-    return base64.b64encode(value).decode()
