@@ -108,7 +108,7 @@ class CustomersStage:
         day = policy.bank_calendar.day_of(event.event_time)
         log.accepted(record, day)
         emits: list[Emit] = []
-        for warning in self._judge(state, record, late=late):
+        for warning in self._judge(state, record, policy, late=late):
             if warning.revision == 1:
                 log.told(record.offset, warning.detector, day)
             emits += warning_emits(warning)
@@ -135,8 +135,8 @@ class CustomersStage:
         logs = self._logs.setdefault(states.partition, {})
         return logs.get(topic) or logs.setdefault(topic, ActivityLog())
 
-    def _judge(self, state: CustomerState, record: Record, *, late: bool) -> Iterator[RiskWarning]:
-        event, policy = record.event, self._policies.at(record.event.event_time)
+    def _judge(self, state: CustomerState, record: Record, policy: Policy, *, late: bool) -> Iterator[RiskWarning]:
+        event = record.event
         for detector in self._detectors[type(event)]:
             for finding in detector.step(getattr(state.detectors, detector.id), event, policy, self._policies):
                 # Only findings are left out: the day a rule is switched on it must know what was before.
