@@ -144,7 +144,8 @@ def ask(books: Any, state: Any, net: Decimal) -> tuple[float, list[float]]:
     from connectors.policy_file import load_policies
     from models.credit.indices_granularity import Risk
     from models.credit.lookahead import BookSums, MonthlyHistory, ProposedLoan, look_ahead
-    from models.credit.lookahead_limits import Capital, policy_limits
+    from models.credit.lookahead_industry import all_limits
+    from models.credit.lookahead_limits import Capital
     from models.credit.running import RunningBook
     from models.credit.running_granularity import RunningGranularity
     from models.stages.portfolio.states import Name
@@ -169,15 +170,16 @@ def ask(books: Any, state: Any, net: Decimal) -> tuple[float, list[float]]:
     prepared = time.perf_counter() - began
     dice = random.Random(1)  # noqa: S311 - a benchmark's dice
     months = closings(state.total)
-    limits, capital = policy_limits(load_policies(POLICY).latest), Capital(net, net)
+    limits, capital = all_limits(load_policies(POLICY).latest), Capital(net, net)
     borrowers = list(names["borrower"])
+    hhi = closings(dimensions["industry"].hhi or Decimal(0))
 
     def put(number: int, loan: ProposedLoan) -> None:
         series = {
             dimension: {member: closings(dimensions[dimension].exposure(member))}
             for dimension, member in loan.members().items()
         }
-        history = MonthlyHistory(totals=months, exposures=series)
+        history = MonthlyHistory(totals=months, exposures=series, past=series["industry"], hhi=hhi)
         found = look_ahead(sums, loan, limits, capital, date(2026, 1, 1), history)
         assert found.granularity_after is not None
         assert len(found.limits) > 10

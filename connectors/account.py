@@ -176,8 +176,8 @@ class _Account:
             _row(
                 table,
                 self.say(reason.code),
-                f"{_grouped(reason.observed)} {unit}".strip(),
-                _grouped(reason.threshold),
+                self.value(reason.observed, reason.unit, unit),
+                self.value(reason.threshold, reason.unit),
                 text,
             )
         self.console.print(table)
@@ -187,6 +187,12 @@ class _Account:
         self.line((f"{words['evidence']}: {self.listed(ids)}  ({warning.warning_id})", "dim"))
         if warning.measures:
             self.line(f"{words['do']}: {self.listed(self.measure(one) for one in warning.measures)}")
+
+    def value(self, text: str, unit: str, shown: str = "") -> str:
+        """What a reason observed, or holds it against; a moment as short as the other times."""
+        if unit == "time":
+            return self.time(datetime.fromisoformat(text))
+        return f"{_grouped(text)} {shown}".strip()
 
     def answered(self, cases: list[Case]) -> None:
         self.heading("cases")

@@ -22,6 +22,7 @@ from models.messages import (
     LoanWatermark,
     PortfolioEntry,
     Reevaluated,
+    Suspensions,
 )
 from models.reference import Mute, PolicyVersion, Rate
 from models.response.case import Case
@@ -117,7 +118,13 @@ def _reference() -> dict[str, str]:
 
 
 _WARNING = Message("warning", 1, RiskWarning)
-_DEPARTMENTS = {"credit": "The credit department", "operations": "The operations department"}
+_DEPARTMENTS = {
+    "credit": "The credit department",
+    "operations": "The operations department",
+    "it": "The IT department",
+    "clearing": "The clearing department",
+    "product": "The product department",
+}
 
 _CATALOGUE: tuple[TopicSpec, ...] = (
     TopicSpec(
@@ -241,6 +248,17 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         writers=("borrowers",),
         readers=("portfolio",),
         description="Partial totals of the loan partitions, and how far each has come.",
+    ),
+    TopicSpec(
+        name="suspensions",
+        direction="internal",
+        key="case_id, in the partition of its entity",
+        key_fields=("case_id",),
+        messages=(Message("suspensions", 1, Suspensions),),
+        configs=_latest(),
+        writers=("cases",),
+        readers=("portfolio", "liandong verify"),
+        description="What may not be approved at present, by the case that suspended it, and when it was lifted.",
     ),
     TopicSpec(
         name="activity",

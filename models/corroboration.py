@@ -11,6 +11,8 @@ from models.episodes import Episode
 from models.policy import PolicyHistory, Rule
 
 REPORT = "teller_report"
+# What posts report beside it says nothing of what machines look for.
+UNRELATED = frozenset({"system_fault", "clearing_exception", "complaint", "referral", "financing_need"})
 
 
 def corroborate(episodes: Iterable[Episode], changed: Episode, policies: PolicyHistory) -> list[Episode]:
@@ -23,9 +25,11 @@ def corroborate(episodes: Iterable[Episode], changed: Episode, policies: PolicyH
     Returns:
         The episodes that got a new partner (the changed one among them).
     """
-    touched = []
+    touched: list[Episode] = []
+    if changed.detector in UNRELATED:
+        return touched
     for other in episodes:
-        if (changed.detector == REPORT) == (other.detector == REPORT):
+        if other.detector in UNRELATED or (changed.detector == REPORT) == (other.detector == REPORT):
             continue
         report, machine = (changed, other) if changed.detector == REPORT else (other, changed)
         if machine.detector == "large_transaction" and machine.severity == "low":

@@ -1,9 +1,13 @@
 """What became of a message that was refused: enough to see why, to mend it and to send it again."""
 
+import base64
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
+import msgspec
 from msgspec import Struct
+
+from models.stage import Refused
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,3 +64,37 @@ class Redrive(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         return self.dead_letter_id
+
+
+class Keyed(Protocol):
+    """An event of a topic, such as `models.events.Action`."""
+
+    @property
+    def key(self) -> str: ...
+
+
+def letter_after_waiting(
+    event: Keyed, place: tuple[str, int, int], refusal: Refused, refused_at: datetime
+) -> DeadLetter:
+    """The letter of an event that a stage refuses after it had waited in its state.
+
+    The message's own bytes are gone by then: `raw` is the event written anew.
+
+    Args:
+        event: a Struct.
+        place: topic, partition and offset of the event.
+        refused_at: with an offset.
+    """
+    topic, partition, offset = place
+    return DeadLetter(
+        dead_letter_id=f"{topic}/{partition}/{offset}",
+        source_topic=topic,
+        source_partition=partition,
+        source_offset=offset,
+        source_key=event.key,
+        reason=refusal.reason,
+        field=refusal.field,
+        detail=refusal.detail,
+        raw=base64.b64encode(msgspec.json.encode(event)).decode(),
+        refused_at=refused_at,
+    )

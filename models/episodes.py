@@ -104,6 +104,7 @@ def tell(
         late=late,
         notify=notify,
         muted_by=mute.mute_id if mute is not None else None,
+        disproves=finding.disproves,
     )
 
 

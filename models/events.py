@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from models.money import InvalidField, check_amount
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
+# No colon: subjects are made of it, such as industry:BANK1:K, and must say which part is which.
+Entity = Annotated[str, Meta(min_length=1, max_length=200, pattern="^[^:]+$")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
@@ -157,7 +159,7 @@ class LoanEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     event_id: Id
     event_time: Instant
-    entity: Id  # the legal entity whose book it is
+    entity: Entity  # the legal entity whose book it is
     loan_id: Id
     borrower_id: Id
     group_id: Id | None = None
@@ -189,7 +191,7 @@ MONEY_KINDS = frozenset({"applied", "approved", "disbursed", "repaid", "written_
 class CapitalPosition(Event, frozen=True, kw_only=True, omit_defaults=True):
     """An entity's capital as valid from a day on. Topic `capital`, key `entity`. Amounts in `currency`."""
 
-    entity: Id
+    entity: Entity
     as_of: date
     net_capital: Decimal
     tier1_capital: Decimal
@@ -216,7 +218,18 @@ class Actor(Event, frozen=True, kw_only=True, omit_defaults=True):
     role: Id = "officer"
 
 
-ActionKind = Literal["acknowledge", "start", "complete", "dismiss", "approve", "reject", "reopen", "comment", "assign"]
+ActionKind = Literal[
+    "acknowledge",
+    "start",
+    "complete",
+    "dismiss",
+    "approve",
+    "reject",
+    "reopen",
+    "comment",
+    "assign",
+    "lift",  # what a measure put in force, such as a suspension, to be approved by another employee
+]
 
 
 class Action(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,7 +17,8 @@ class LoanDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one loan event does to its entity's book.
 
     Args:
-        offset: of the loan event in its partition; grows, so a delta sent twice is known again.
+        offset: of the loan event in its partition, or of the disbursement that it waited for; it grows, so a delta sent
+            twice is known again.
         ingest_time: when the broker took the loan event.
         event_time: when it counts from: of the loan event, or of a later disbursement that it draws on.
         member, division, region, group, real_estate: the loan's, for life (see `models.credit.book`).
@@ -41,12 +42,41 @@ class LoanDelta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     real_estate: RealEstate = "none"
 
 
-class LoanDeltas(Struct, frozen=True, kw_only=True):
-    """Partial totals of one batch of one `loans` partition, for one entity. Topic `portfolio.deltas`, key `entity`."""
+class Approval(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A loan that was approved, for whoever watches that none is.
+
+    Args:
+        offset: of the loan event in its partition, as in `LoanDelta`.
+        event_time, event_id, loan_id, borrower, group, real_estate, amount, currency: the loan event's.
+        member: the industry that its code names on that day.
+        approver: who approved it; None where the event does not say.
+    """
+
+    offset: int
+    event_id: str
+    event_time: datetime
+    loan_id: str
+    borrower: str
+    member: str
+    amount: Decimal
+    currency: str
+    group: str | None = None
+    real_estate: RealEstate = "none"
+    approver: str | None = None
+
+
+class LoanDeltas(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one batch of one `loans` partition says of one entity. Topic `portfolio.deltas`, key `entity`.
+
+    Args:
+        deltas: how its book changes; by ascending offset, like `approvals`.
+        approvals: loans approved, whose money has not gone out yet.
+    """
 
     entity: str
     loans_partition: int
     deltas: tuple[LoanDelta, ...]
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def key(self) -> str:
@@ -161,6 +191,38 @@ ACTIVITY_KEY = "~activity"  # one key, so that one worker sees the activity of a
 BookDimension = Literal["industry", "division", "region", "real_estate", "borrower", "group", "entity"]
 
 
+class BookIndices(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How concentrated a book is over one dimension, as `models.credit.indices` says; six places.
+
+    Args:
+        members: those with an exposure above zero.
+        gini, hall_tideman: None over borrowers and groups, which may be a hundred thousand and would have to be put
+            in order for every line; `liandong concentration` has them.
+    """
+
+    members: int
+    hhi: Decimal
+    hhi_normalised: Decimal
+    effective_number: Decimal
+    cr1: Decimal
+    cr4: Decimal
+    cr10: Decimal
+    theil: Decimal
+    gini: Decimal | None = None
+    hall_tideman: Decimal | None = None
+
+
+class EntityIndices(Struct, frozen=True, kw_only=True):
+    """The indices of an entity's book over each dimension; None over one without exposure."""
+
+    industry: BookIndices | None
+    division: BookIndices | None
+    region: BookIndices | None
+    real_estate: BookIndices | None
+    borrower: BookIndices | None
+    group: BookIndices | None
+
+
 class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of an entity's book as it stands. Topic `portfolio`, key entity|dimension|member, compacted.
 
@@ -171,10 +233,18 @@ class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         exposure, total: in `currency`; exact.
         share: exposure / total, six places.
         limit: share at the next level not yet reached, or at control; None where no share of the book is limited.
-        level: the highest that is held of any limit.
+        level: the highest that is held of any limit; for `entity` of those on the whole book, HHI and the ten largest.
         hhi, effective_number, cr4: of the whole book over this dimension, over its industries for `entity`; six
             places.
         net_capital, tier1_capital: valid at `as_of`, in `currency`.
+        to_net_capital, to_tier1_capital: exposure / capital, six places; None where that is not known or not above 0.
+        growth_3, growth_12, growth_36: of an industry or the entity: exposure over that at the end of the month so
+            many months before that of `as_of`, less 1, six places; None where there was nothing to grow from, or
+            history does not reach so far.
+        indices: of the entity's line alone. The granularity adjustment is not among them: it needs each borrower's
+            probability of default.
+        as_of: up to when the book is judged. All other fields are of that moment: a line is written when its member
+            changes, the entity's with every change.
     """
 
     entity: str
@@ -192,6 +262,12 @@ class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cr4: Decimal | None
     net_capital: Decimal | None
     tier1_capital: Decimal | None = None
+    to_net_capital: Decimal | None = None
+    to_tier1_capital: Decimal | None = None
+    growth_3: Decimal | None = None
+    growth_12: Decimal | None = None
+    growth_36: Decimal | None = None
+    indices: EntityIndices | None = None
     as_of: datetime
     policy_version: str
 
@@ -206,6 +282,42 @@ class CapitalVersion(Struct, frozen=True):
     as_of: date
     net_capital: Decimal
     tier1_capital: Decimal
+
+
+class Suspension(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A time in which nothing may be approved: from `started_at` (included) to `lifted_at` (not included).
+
+    Args:
+        started_by: employee.
+        lifted_at: when the second of two employees agreed; None while it is in force.
+        lifted_by: who proposed to lift it, and who approved that.
+    """
+
+    started_at: datetime
+    started_by: str
+    lifted_at: datetime | None = None
+    lifted_by: tuple[str, ...] = ()
+
+
+class Suspensions(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The suspensions that a case has put in force. Topic `suspensions`, key `case_id`, compacted.
+
+    Args:
+        subject: of the case, and what nothing may be approved in, such as industry:BANK1:K.
+        entity: in whose book; the message goes to its partition.
+        revision: grows with every change.
+        spans: by start; they do not overlap.
+    """
+
+    case_id: str
+    subject: str
+    entity: str
+    revision: int
+    spans: tuple[Suspension, ...]
+
+    @property
+    def key(self) -> str:
+        return self.case_id
 
 
 class Reevaluated(Struct, frozen=True, kw_only=True, omit_defaults=True):

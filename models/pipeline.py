@@ -3,6 +3,7 @@
 It shows the same stages the same records that the workers would, in one partition and in the order given.
 """
 
+import base64
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from models.activity.clock import SOURCES
+from models.dead_letter import DeadLetter
 from models.messages import LoanWatermark
 from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning
@@ -62,19 +64,25 @@ class Refusal(Struct, frozen=True):
     detail: str
 
 
+class _Named(Struct):
+    event_id: str
+
+
 class LocalPipeline:
     """Feeds events through customers, borrowers, portfolio and activity.
 
     `feed` returns what the event put on the topics at once; how much was seen follows now and then. `finish`
-    closes the input, so that what waits for slower partitions, and every day that is over, is judged. `warnings`
-    holds the last revision of each warning by id.
+    closes the input, so that what waits for slower partitions, and every day that is over, is judged, and loan events
+    that still wait are refused. `warnings` holds the last revision of each warning by id, `refusals` the events that
+    were refused, in the order in which that was certain.
     """
 
     def __init__(self, policies: PolicyHistory) -> None:
         self._activity = ActivityStage(policies)
+        self._borrowers = BorrowersStage(policies, 1)
         stages: tuple[Stage, ...] = (
             CustomersStage(policies),
-            BorrowersStage(policies, 1),
+            self._borrowers,
             PortfolioStage(policies),
             self._activity,
         )
@@ -108,9 +116,10 @@ class LocalPipeline:
     def finish(self) -> list[Emit]:
         """Say that no more events come."""
         now = END_OF_TIME
+        waited = self._borrowers.end(self._stages["loans"][1], now)
         end = LoanWatermark(loans_partition=0, loans_partitions=1, caught_up_at=now)
         stage, states = self._stages["portfolio.deltas"]
-        emits = list(stage.apply(states, Record("portfolio.deltas", 0, 0, now, end, now)))
+        emits = [*waited, *stage.apply(states, Record("portfolio.deltas", 0, 0, now, end, now))]
         emits += stage.flush(states)
         customers, states = self._stages["transactions"]
         out = self._route([*emits, *customers.flush(states)], now)
@@ -134,6 +143,8 @@ class LocalPipeline:
             out.append(emit)
             if emit.topic == "warnings":
                 self.warnings[emit.value.warning_id] = emit.value
+            elif emit.topic == "dead-letters":
+                self.refusals.append(_refusal(emit.value))
             elif emit.topic in self._stages:
                 stage, states = self._stages[emit.topic]
                 record = Record(emit.topic, 0, self._offsets.get(emit.topic, 0), at, emit.value, at)
@@ -141,3 +152,9 @@ class LocalPipeline:
                 inner += stage.flush(states)
                 out += self._route(inner, at)
         return out
+
+
+def _refusal(letter: DeadLetter) -> Refusal:
+    """Of an event that a stage refused after it had waited: the letter has the event itself."""
+    event = msgspec.json.decode(base64.b64decode(letter.raw or ""), type=_Named)
+    return Refusal(event.event_id, letter.source_topic, letter.reason, letter.field, letter.detail)

@@ -58,6 +58,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         window: what was judged.
         measures: what the departments should do (codes of the policy's measures).
         event_time: of the event that made it so.
+        disproves: id of the case whose measure it shows not to be kept.
     """
 
     subject: str
@@ -70,6 +71,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     window: Window
     measures: tuple[str, ...]
     event_time: datetime
+    disproves: str | None = None
 
 
 # Enough to recompute by hand; a payroll of 10,000 payments a day must not make a warning of a megabyte.
@@ -98,6 +100,7 @@ class RiskWarning(Struct, frozen=True, kw_only=True, omit_defaults=True):
     late: bool = False
     notify: bool = False  # a department's copy goes out: new, graver, or the policy's interval is over
     muted_by: str | None = None  # the mute because of which nobody is told of this revision
+    disproves: str | None = None  # id of the case whose measure it shows not to be kept: it is opened again
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Context, Decimal
+from fractions import Fraction
 from itertools import accumulate
 
 import polars as pl
@@ -20,8 +21,8 @@ from models.credit.lookahead_limits import Dimension
 from models.credit.month_ends import GROWTH_MONTHS, month_of
 from models.credit.running import RunningBook
 from models.credit.running_granularity import RunningGranularity
-from models.oracle.acceptance import accepted_loans
 from models.oracle.frames import canonical, rate_places, scale_of
+from models.oracle.lending import accepted_loans
 from models.policy import PolicyHistory
 
 # The column of the movements that each of them is.
@@ -85,7 +86,7 @@ class EntityBook(Struct, frozen=True, kw_only=True):
 
     def history(self, members: Mapping[Dimension, str], months: int) -> MonthlyHistory:
         """Closings of the last months that are over, no further back than the book goes, of these members and of real
-        estate, which limits look at as a whole.
+        estate, which limits look at as a whole; and what industries, and their HHI, were.
 
         Args:
             months: how many changes there are at most.
@@ -104,7 +105,21 @@ class EntityBook(Struct, frozen=True, kw_only=True):
             parts = {name: monthly.filter(pl.col(COLUMNS[dimension]) == name) for name in names}
             exposures[dimension] = {name: self._closings(part, wanted) for name, part in parts.items()}
             grown[dimension] = {name: self._closings(part, range(then, then + 1))[0] for name, part in parts.items()}
-        return MonthlyHistory(totals=self._closings(monthly, wanted), exposures=exposures, grown_from=grown)
+        return MonthlyHistory(
+            totals=self._closings(monthly, wanted),
+            exposures=exposures,
+            grown_from=grown,
+            past=self._past(monthly, members),
+            hhi=_hhi(monthly, wanted),
+        )
+
+    def _past(self, monthly: pl.DataFrame, members: Mapping[Dimension, str]) -> dict[str, tuple[Decimal, ...]]:
+        """The industry at the end of each of the months before this one that a figure on growth may look back to."""
+        if "industry" not in members:
+            return {}
+        now, name = month_of(self.day), members["industry"]
+        rows = monthly.filter(pl.col(COLUMNS["industry"]) == name)
+        return {name: self._closings(rows, range(now - GROWTH_MONTHS, now))}
 
     def _of(self, dimension: Dimension, rows: pl.DataFrame) -> pl.DataFrame:
         if dimension == "real_estate":
@@ -116,9 +131,7 @@ class EntityBook(Struct, frozen=True, kw_only=True):
         if not months:
             return ()
         moved: dict[int, int] = dict(rows.group_by("month").agg(pl.col("delta").sum()).iter_rows())
-        before = sum(value for month, value in moved.items() if month < months.start)
-        closings = accumulate((moved.get(month, 0) for month in months), initial=before)
-        return tuple(map(self._money, list(closings)[1:]))
+        return tuple(map(self._money, _ends(moved, months)))
 
     def _money(self, value: int) -> Decimal:
         return _EXACT.scaleb(Decimal(value), -self.places)
@@ -145,6 +158,27 @@ def entity_books(loans: pl.DataFrame, policies: PolicyHistory, day: date) -> dic
         )
         for (entity,), part in sorted(moves.select(columns).partition_by("entity", as_dict=True).items())
     }
+
+
+def _ends(moved: Mapping[int, int], months: range) -> list[int]:
+    before = sum(value for month, value in moved.items() if month < months.start)
+    return list(accumulate((moved.get(month, 0) for month in months), initial=before))[1:]
+
+
+def _hhi(monthly: pl.DataFrame, months: range) -> tuple[Decimal, ...]:
+    """Over all industries at the end of each month, since the last in which there was no book; twelve places."""
+    if not months:
+        return ()
+    moved: dict[str, dict[int, int]] = {}
+    sums = monthly.group_by(COLUMNS["industry"], "month").agg(pl.col("delta").sum())
+    for member, month, value in sums.iter_rows():
+        moved.setdefault(member, {})[month] = value
+    found: list[Decimal] = []
+    for held in zip(*(_ends(one, months) for one in moved.values()), strict=True):
+        total = sum(held)
+        squares = sum(one * one for one in held)
+        found = [*found, Decimal(round(Fraction(squares * 10**12, total**2))).scaleb(-12)] if total else []
+    return tuple(found)
 
 
 def _month() -> pl.Expr:

@@ -1,6 +1,7 @@
 """Stream against oracle, over what stands on the topics."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 from connectors.records import TopicReader
 from connectors.settings import Settings
 from models import oracle
+from models.messages import Suspensions
 from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning, severity_rank
 
@@ -43,9 +45,9 @@ class Comparison(Struct, frozen=True):
 
 
 def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
-    """Read the input topics and `warnings` to their ends, and hold them against each other.
+    """Read the input topics, `suspensions` and `warnings` to their ends, and hold them against each other.
 
-    Two rules look at more than the events that stand on the topics, and are compared as far as those go:
+    Some rules look at more than the events that stand on the topics, and are compared as far as those go:
 
     - `silence`: in the topics it is as late as their newest event, in the workers it goes on being later while
       nothing comes. Only days that the newest event closes are compared, so of each warning the revision of its
@@ -54,6 +56,10 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
       shows as a difference.
     - `missing_rate`: a currency that has been given a rate for the day since its warning is left out, as nothing of
       that day would be refused now.
+    - `approval_during_suspension`: the newest revision of each case says when nothing might be approved. What was
+      told is not taken back, and approvals are remembered for `events.lateness`: an approval that overtook the lift
+      which allows it shows as one too many, and one that was forgotten before a start that governs it came shows as
+      missing.
     """
     counts: dict[str, int] = {}
     frames: dict[str, Any] = {}
@@ -66,8 +72,9 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
                     [event for _, event in records],
                     ingest_times=[datetime.fromtimestamp(record.timestamp / 1000, UTC) for record, _ in records],
                 )
+        suspensions = [message for _, message in reader.events("suspensions")]
         warnings: list[RiskWarning] = [warning for _, warning in reader.events("warnings")]
-    counts["warnings"] = len(warnings)
+    counts |= {"suspensions": len(suspensions), "warnings": len(warnings)}
     closed = oracle.closed_until(
         transactions=frames.get("transactions"), reports=frames.get("reports"), policies=policies
     )
@@ -77,7 +84,7 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
         newest = before is None or warning.revision >= before.revision
         if newest and _compared(warning, closed, policies):
             found[warning.warning_id] = warning
-    frames["told"] = _told(warnings)
+    frames |= {"told": _told(warnings), "suspensions": suspension_frame(suspensions)}
     expected = {
         row["warning_id"]: Line(row["warning_id"], row["detector"], row["subject"], row["severity"])
         for row in oracle.warnings(**frames, policies=policies).iter_rows(named=True)
@@ -103,6 +110,28 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
             if severity_rank(seen[key].severity) != severity_rank(expected[key].severity)  # type: ignore[arg-type]
         ],
     )
+
+
+def suspension_frame(messages: Iterable[Suspensions]) -> pl.DataFrame:
+    """What cases say of their suspensions, as `oracle.warnings` reads it: one row a suspension.
+
+    Args:
+        messages: in any order and any number of times; the newest revision of a case counts.
+
+    Returns:
+        subject, case_id, started_at, lifted_at (null while it is in force).
+    """
+    newest: dict[str, Suspensions] = {}
+    for message in messages:
+        known = newest.get(message.case_id)
+        if known is None or message.revision > known.revision:
+            newest[message.case_id] = message
+    rows = [
+        (one.subject, one.case_id, span.started_at, span.lifted_at) for one in newest.values() for span in one.spans
+    ]
+    instant = pl.Datetime("us", "UTC")
+    schema: dict[str, Any] = {"subject": pl.String, "case_id": pl.String, "started_at": instant, "lifted_at": instant}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _told(warnings: list[RiskWarning]) -> pl.DataFrame:

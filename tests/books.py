@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from models.events import CapitalPosition
-from models.messages import PortfolioEntry
+from models.messages import PortfolioEntry, Suspensions
 from models.pipeline import MemoryStates
 from models.policy import Policy, PolicyHistory, parse_policy
 from models.risk_warning import RiskWarning
@@ -78,7 +78,8 @@ def merged(
     """Run loans over several partitions at random speeds, with resent batches, into one portfolio partition.
 
     Args:
-        records: loan events in the order of their arrival; capital positions are there before all of them.
+        records: loan events in the order of their arrival; capital positions are there before all of them, what is
+            suspended comes at random among them, in its own order.
         restarts: carry the portfolio's states through their bytes, to a stage that knows nothing else, every now and
             then.
     """
@@ -86,27 +87,35 @@ def merged(
     borrowers, portfolio = BorrowersStage(policies, partitions, settle=timedelta()), PortfolioStage(policies)
     states = {number: MemoryStates(number) for number in range(partitions)}
     queues: dict[int, list[Record]] = {number: [] for number in range(partitions)}
+    suspended: list[Suspensions] = []
     found = Merged()
     for position, event in enumerate(records):
         arrived = ARRIVED + timedelta(seconds=position)
         if isinstance(event, CapitalPosition):
             found.take(list(portfolio.apply(found.states, Record("capital", 0, 0, arrived, event, arrived))))
+        elif isinstance(event, Suspensions):
+            suspended.append(event)
         else:
             number = sum(event.borrower_id.encode()) % partitions
             queues[number].append(Record("loans", number, len(queues[number]), arrived, event, arrived))
 
-    def deliver(emits: Sequence[Emit]) -> None:
+    def show(topic: str, message: Any) -> None:
         nonlocal portfolio
+        for _ in range(dice.choice((1, 1, 2))):
+            found.take(list(portfolio.apply(found.states, Record(topic, 0, 0, ARRIVED, message, ARRIVED))))
+        found.take(list(portfolio.flush(found.states)))
+        if restarts and dice.random() < 0.3:
+            found.states, portfolio = through_bytes(found.states), PortfolioStage(policies)
+
+    def deliver(emits: Sequence[Emit]) -> None:
         for emit in emits:
             if emit.topic == "portfolio.deltas" and emit.partition in (None, 0):
-                for _ in range(dice.choice((1, 1, 2))):
-                    record = Record("portfolio.deltas", 0, 0, ARRIVED, emit.value, ARRIVED)
-                    found.take(list(portfolio.apply(found.states, record)))
-                found.take(list(portfolio.flush(found.states)))
-                if restarts and dice.random() < 0.3:
-                    found.states, portfolio = through_bytes(found.states), PortfolioStage(policies)
+                show("portfolio.deltas", emit.value)
 
-    while any(queues.values()):
+    while any(queues.values()) or suspended:
+        if suspended and (not any(queues.values()) or dice.random() < 0.3):
+            show("suspensions", suspended.pop(0))
+            continue
         number = dice.choice([one for one in queues if queues[one]])
         size = dice.randint(1, 30)
         batch, queues[number] = queues[number][:size], queues[number][size:]

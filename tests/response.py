@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from models.events import Action, Actor
+from models.messages import Suspensions
 from models.pipeline import MemoryStates
 from models.policy import Policy, PolicyHistory, parse_policy
-from models.response.case import Case
+from models.response.case import Case, Task
 from models.response.subject import SubjectCases
 from models.risk_warning import RiskWarning, Window
 from models.stage import Emit, Record, Refused, Tick
@@ -21,6 +24,7 @@ MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 SUBJECT = "customer:C42"
+INDUSTRY = "industry:B1:K"
 
 
 def warning(at: datetime = MONDAY, **fields: Any) -> RiskWarning:
@@ -47,12 +51,24 @@ def warning(at: datetime = MONDAY, **fields: Any) -> RiskWarning:
     return RiskWarning(**values | fields)
 
 
+def on_industry(at: datetime = MONDAY, **fields: Any) -> RiskWarning:
+    """A warning that asks credit to suspend approvals in an industry."""
+    values: dict[str, Any] = {
+        "subject": INDUSTRY,
+        "detector": "industry_concentration",
+        "departments": ("credit",),
+        "measures": ("suspend_approvals",),
+    }
+    return warning(at, **values | fields)
+
+
 _COUNT = iter(range(1, 10**9))
 
 
 def action(kind: str, at: datetime, **fields: Any) -> Action:
-    """An action of Ling in operations on the first case."""
-    who = Actor(employee_id=fields.pop("who", "ling"), department=fields.pop("department", "operations"))
+    """An action of Ling in operations on the first case; who approves or rejects is a supervisor."""
+    role = fields.pop("role", "supervisor" if kind in ("approve", "reject") else "officer")
+    who = Actor(employee_id=fields.pop("who", "ling"), department=fields.pop("department", "operations"), role=role)
     values: dict[str, Any] = {
         "action_id": f"a{next(_COUNT)}",
         "event_time": at,
@@ -63,6 +79,18 @@ def action(kind: str, at: datetime, **fields: Any) -> Action:
     return Action(**values | fields)
 
 
+def of_credit(kind: str, hours: float, number: int = 1, **fields: Any) -> Action:
+    """An action of Ling in credit on a case of the industry, so many hours after Monday."""
+    values = {"case_id": f"{INDUSTRY}#{number}", "department": "credit"}
+    return action(kind, MONDAY + hours * HOUR, **values | fields)
+
+
+def unreminded(task: Task) -> Task:
+    """A task without what was sent out: that depends on when the clock ran, and a deed may have come late."""
+    measures = tuple(replace(one, reminded_at=None) for one in task.measures)
+    return replace(task, measures=measures, acknowledge_reminded_at=None, reminded_at=None)
+
+
 class Desk:
     """One partition of the stage, with what it put out."""
 
@@ -71,6 +99,7 @@ class Desk:
         self.stage = CasesStage(self._policies)
         self.states = MemoryStates()
         self.cases: dict[str, Case] = {}
+        self.suspensions: dict[str, Suspensions] = {}
         self.letters: list[Any] = []
         self.refused: list[Refused] = []
         self._offset = 0
@@ -116,6 +145,12 @@ class Desk:
                 before = self.cases.get(emit.key)
                 assert before is None or emit.value.revision > before.revision
                 self.cases[emit.key] = emit.value
+            elif emit.topic == "suspensions":
+                told = self.suspensions.get(emit.key)
+                assert (emit.key, emit.route) == (emit.value.case_id, emit.value.entity)
+                assert told is None or emit.value.revision > told.revision
+                assert told is None or emit.value.spans != told.spans
+                self.suspensions[emit.key] = emit.value
             else:
                 self.letters.append(emit.value)
         return kept

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from models.credit.concentration import EXACT
 from models.credit.industry import UNKNOWN, industry_member, industry_of
@@ -23,8 +23,10 @@ from models.stage import Refused
 
 # What a step does to the outstanding balance; steps that are not here move no money.
 SIGNS: Mapping[str, int] = {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1}
+STATEMENTS = frozenset({"reclassified", "overdue"})
 # Of these nothing is kept: an application may be refused, and an approved loan may never be drawn.
 BEFORE_THE_LOAN = frozenset({"applied", "approved"})
+
 
 Said = tuple[datetime, str]  # when, and by the event of which id
 
@@ -39,6 +41,7 @@ class Loan(Struct, omit_defaults=True):
         disbursed: event time of its newest disbursement taken so far.
         balance: outstanding principal, in the loan's own currency.
         classified, aged: the newest step that said the class, and the days past due.
+        recent: the steps that moved money, when and by how much, as far back as an event may still come.
         written_off: it was a write-off that brought the balance to zero.
         too_good_since: the day its present class became too good for its days past due, as a text.
     """
@@ -48,6 +51,7 @@ class Loan(Struct, omit_defaults=True):
     member: str
     opened: datetime
     disbursed: datetime
+    recent: list[tuple[datetime, Decimal]] = field(default_factory=list)
     division: str = UNKNOWN
     region: str = UNKNOWN
     group: str | None = None
@@ -100,48 +104,82 @@ class Step(Struct, frozen=True):
     movement: Movement | None = None
 
 
-def take(loans: Loans, event: LoanEvent, policy: Policy) -> Step:
+class NotYet(Refused):
+    """A step that its loan does not allow yet: a disbursement that is still on its way may mend that."""
+
+
+def take(
+    loans: Loans, event: LoanEvent, policy: Policy, *, waited: bool = False, since: datetime | None = None
+) -> Step:
     """Apply one loan event to a borrower's loans in the event's entity.
 
     A balance is settled in the order in which events are taken, a book is judged in the order in which they happened.
     A repayment that comes late may draw on a disbursement that happened after it: it counts from that disbursement
     on, since before it the book had nothing to take it from. So no book ever holds less than nothing. A class or a
-    number of days past due that comes late does not take the place of a newer one.
+    number of days past due that comes late does not take the place of a newer one; one of the time before the loan was
+    closed is taken after that as well. A step that has waited must fit in where it happened too: a repayment of a
+    closed loan does not become one of what is drawn later.
 
     Args:
+        waited: its loan did not allow it when it came.
+        since: no event of an earlier time can come any more; None where that is not known.
         policy: of the event's day; it has a rate for the event's currency if the event moves money.
 
     Raises:
-        Refused: `unknown_loan`, `closed_loan`, `nothing_to_reverse` (a reversal on a closed loan), `other_currency`
-            than the loan's, `repays_past_zero`. Nothing is changed then.
+        NotYet: `unknown_loan`, `closed_loan`, `nothing_to_reverse` (a reversal on a closed loan), `repays_past_zero`.
+        Refused: `other_currency` than the loan's, which no disbursement can mend.
+
+    Nothing is changed then.
     """
     if event.kind in BEFORE_THE_LOAN:
         return Step()
     loan = loans.get(event.loan_id)
     if event.kind != "disbursed":
-        loan = _with_balance(loan, event)
+        loan = _with_balance(loan, event, waited=waited)
     elif loan is None:
         loan = _opened(event, policy)
     if event.kind in SIGNS:
-        movement = _move(loan, event)
+        movement = _move(loan, event, waited=waited)
+        if since is not None:
+            loan.recent = [step for step in loan.recent if step[0] >= since]
         loans[event.loan_id] = loan
         return Step(loan, changed=True, movement=movement)
     return Step(loan, changed=_say(loan, event))
 
 
-def _with_balance(loan: Loan | None, event: LoanEvent) -> Loan:
-    """The loan itself, where there is something on it that the event can be about."""
+def _owed(loan: Loan, event: LoanEvent, *, waited: bool) -> Decimal:
+    """What there is on a loan that a step can be about."""
+    at = event.event_time
+    then = loan.balance - sum((amount for moved, amount in loan.recent if moved > at), Decimal(0))
+    if event.kind not in STATEMENTS:
+        return min(loan.balance, then) if waited else loan.balance
+    # Of the instant at which a loan is closed it may be said what it was until then.
+    then = max(then, loan.balance - sum((amount for moved, amount in loan.recent if moved >= at), Decimal(0)))
+    return then if waited else max(loan.balance, then)
+
+
+def _with_balance(loan: Loan | None, event: LoanEvent, *, waited: bool) -> Loan:
+    """The loan itself, where there is something on it that the event can be about.
+
+    Raises:
+        NotYet: where there is not.
+    """
     if loan is None:
         remedy = "send its disbursement first"
-        raise Refused("unknown_loan", "loan_id", f"loan {event.loan_id} was never disbursed: {remedy}")
-    if loan.balance:
+        raise NotYet("unknown_loan", "loan_id", f"loan {event.loan_id} was never disbursed: {remedy}")
+    if _owed(loan, event, waited=waited) > 0:
         return loan
+    if waited:
+        remedy = "send the disbursement that it is about, or check loan_id and event_time"
+        reason = "nothing_to_reverse" if event.kind == "reversed" else "closed_loan"
+        at = event.event_time.isoformat()
+        raise NotYet(reason, "loan_id", f"nothing was owed on loan {event.loan_id} at {at}: {remedy}")
     how = "written off" if loan.written_off else "repaid or reversed in full"
     if event.kind == "reversed":
         remedy = "send the disbursement that is reversed first, or check loan_id"
-        raise Refused("nothing_to_reverse", "loan_id", f"loan {event.loan_id} has no balance, it was {how}: {remedy}")
+        raise NotYet("nothing_to_reverse", "loan_id", f"loan {event.loan_id} has no balance, it was {how}: {remedy}")
     remedy = "check loan_id; if it was drawn again, send that disbursement first"
-    raise Refused("closed_loan", "loan_id", f"loan {event.loan_id} is closed, it was {how}: {remedy}")
+    raise NotYet("closed_loan", "loan_id", f"loan {event.loan_id} is closed, it was {how}: {remedy}")
 
 
 def _opened(event: LoanEvent, policy: Policy) -> Loan:
@@ -161,19 +199,21 @@ def _opened(event: LoanEvent, policy: Policy) -> Loan:
     )
 
 
-def _move(loan: Loan, event: LoanEvent) -> Movement:
+def _move(loan: Loan, event: LoanEvent, *, waited: bool) -> Movement:
     sign, amount = SIGNS[event.kind], event.amount
     assert amount is not None  # noqa: S101 - an event of a kind that moves money has one
     if loan.currency != event.currency:
         detail = f"loan {event.loan_id} is in {loan.currency}, not {event.currency}: send its amount in {loan.currency}"
         raise Refused("other_currency", "currency", detail)
     before, after = loan.balance, loan.balance + sign * amount
-    if after < 0:
-        detail = f"{amount} is more than the {before} outstanding on {event.loan_id}: send at most that, or what is "
-        raise Refused("repays_past_zero", "amount", f"{detail}missing of its disbursements first")
+    owed = _owed(loan, event, waited=waited) if sign < 0 else before
+    if owed + sign * amount < 0:
+        detail = f"{amount} is more than the {owed} outstanding on {event.loan_id}: send at most that, or what is "
+        raise NotYet("repays_past_zero", "amount", f"{detail}missing of its disbursements first")
     if sign > 0:
         loan.disbursed = max(loan.disbursed, event.event_time)
     loan.balance = after
+    loan.recent.append((event.event_time, sign * amount))
     loan.written_off = event.kind == "written_off" and not after
     return Movement(
         loan,

@@ -21,7 +21,12 @@ def six_places(value: Fraction | Decimal | int) -> Decimal:
     >>> six_places(Fraction(1, 3)), six_places(Fraction(5, 2 * 10**6))
     (Decimal('0.333333'), Decimal('0.000002'))
     """
-    return EXACT.scaleb(Decimal(round(Fraction(value) * 10**6)), -6)
+    exact = value if isinstance(value, Fraction) else Fraction(value)
+    # What `round` does, without the fraction in lowest terms that a product of fractions would be brought to first.
+    whole, rest = divmod(exact.numerator * 10**6, exact.denominator)
+    if 2 * rest > exact.denominator or (2 * rest == exact.denominator and whole % 2):
+        whole += 1
+    return EXACT.scaleb(Decimal(whole), -6)
 
 
 def checked(member: str, exposure: Decimal) -> Decimal:

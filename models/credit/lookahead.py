@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from models.credit.indices_exact import EXACT, six_places
 from models.credit.indices_granularity import Risk
+from models.credit.lookahead_industry import AnyLimit, GrowthLimit, HhiLimit, Squares, growth_use, hhi_use
 from models.credit.lookahead_limits import BookLimit, Capital, Dimension, Use, base_amount, use_of
 from models.credit.lookahead_pace import Projection, project
 from models.credit.running import RunningBook
@@ -44,11 +45,17 @@ class MonthlyHistory(Struct, frozen=True, kw_only=True):
         exposures: by dimension and member; series end in the same month as `totals`, and may begin later.
         grown_from: by dimension and member, the exposure at the end of the month 36 months before that of "now", for
             limits that ask for growth.
+        past: by industry, the exposure at the end of each month before that of "now", the latest last, for limits on
+            growth.
+        hhi: of the whole book over its industries; the series ends in the same month as `totals`, and may begin later.
+            Rounded, so that many months of them are summed quickly: only the pace is read from them.
     """
 
     totals: tuple[Decimal, ...] = ()
     exposures: Mapping[Dimension, Mapping[str, tuple[Decimal, ...]]] = {}
     grown_from: Mapping[Dimension, Mapping[str, Decimal]] = {}
+    past: Mapping[str, tuple[Decimal, ...]] = {}
+    hhi: tuple[Decimal, ...] = ()
 
 
 class ProposedLoan(Struct, frozen=True, kw_only=True):
@@ -104,14 +111,15 @@ class LimitChange(Struct, frozen=True, kw_only=True):
     """A limit that the loan bears on, before and after it; None without a base, such as unknown capital.
 
     Args:
-        subject: whose exposure it is: a member (empty for a new borrower), several (`development+mortgage`), or
-            the `largest 10`.
+        subject: whose exposure it is: a member (empty for a new borrower), several (`development+mortgage`), the
+            `largest 10`, or the `book`, whose HHI is judged.
         breaks: whether it is this loan that would break it.
         date_before: when the limit breaks at the current pace without the loan, `date_after` with it; of a limit
-            that asks for growth, when its figure is reached.
+            that asks for growth, when its figure is reached. None for limits on growth themselves: what they are held
+            against is another each month, so that no pace leads to them.
     """
 
-    limit: BookLimit
+    limit: AnyLimit
     subject: str
     before: Use | None
     after: Use | None
@@ -133,7 +141,7 @@ class LookAhead(Struct, frozen=True, kw_only=True):
 def look_ahead(
     book: BookSums,
     loan: ProposedLoan,
-    limits: Iterable[BookLimit],
+    limits: Iterable[AnyLimit],
     capital: Capital,
     as_of: date,
     history: MonthlyHistory | None = None,
@@ -142,7 +150,7 @@ def look_ahead(
 
     Args:
         as_of: the day that "now" is; dates of breaking are counted from it.
-        history: without one, no date is projected.
+        history: without one, no date is projected, and no growth is known.
 
     Raises:
         ValueError: the amount is not a finite number above zero.
@@ -205,7 +213,7 @@ def _granularity(book: BookSums, loan: ProposedLoan) -> tuple[Decimal | None, De
 
 def _limit(
     book: BookSums,
-    limit: BookLimit,
+    limit: AnyLimit,
     member: str,
     amount: Decimal,
     capital: Capital,
@@ -215,21 +223,38 @@ def _limit(
     subject = limit.subject(member)
     if subject is None:
         return None
-    total = EXACT.add(book.total, amount)
-    exposures = _exposures(book.dimensions[limit.dimension], limit, member, amount)
-    then = _grown_from(limit, member, history)
-    before = use_of(limit, exposures[0], book.total, capital, then)
-    after = use_of(limit, exposures[1], total, capital, then)
-    series = _series(limit, member, capital, history) if history is not None else None
+    before, after = _uses(book, limit, member, amount, capital, history)
+    dates = _dates(book, limit, member, amount, capital, as_of, history) if history is not None else (None, None)
     return LimitChange(
         limit=limit,
         subject=subject,
         before=before,
         after=after,
         breaks=after is not None and after.broken and not (before is not None and before.broken),
-        date_before=_date(limit, exposures[0], book.total, capital, as_of, series),
-        date_after=_date(limit, exposures[1], total, capital, as_of, series),
+        date_before=dates[0],
+        date_after=dates[1],
     )
+
+
+def _uses(
+    book: BookSums, limit: AnyLimit, member: str, amount: Decimal, capital: Capital, history: MonthlyHistory | None
+) -> tuple[Use | None, Use | None]:
+    """Before and after the loan."""
+    sums, total = book.dimensions[limit.dimension], EXACT.add(book.total, amount)
+    if isinstance(limit, HhiLimit):
+        squares = Squares.of(sums, member)
+        return hhi_use(limit, squares), hhi_use(limit, squares.with_loan(amount))
+    if isinstance(limit, GrowthLimit):
+        then, now = _then(limit, member, history), sums.exposure(member)
+        return growth_use(limit, now, book.total, then), growth_use(limit, EXACT.add(now, amount), total, then)
+    before, after = _exposures(sums, limit, member, amount)
+    grown_from = _grown_from(limit, member, history)
+    return use_of(limit, before, book.total, capital, grown_from), use_of(limit, after, total, capital, grown_from)
+
+
+def _then(limit: GrowthLimit, member: str, history: MonthlyHistory | None) -> Decimal | None:
+    past = () if history is None else history.past.get(member, ())
+    return past[-limit.months] if limit.months <= len(past) else None
 
 
 def _exposures(sums: RunningBook, limit: BookLimit, member: str, amount: Decimal) -> tuple[Decimal, Decimal]:
@@ -271,8 +296,27 @@ def _series(limit: BookLimit, member: str, capital: Capital, history: MonthlyHis
     return [left for left in found if left is not None] if None not in found else []
 
 
-def _date(
-    limit: BookLimit, exposure: Decimal, total: Decimal, capital: Capital, as_of: date, series: list[Decimal] | None
-) -> Projection | None:
-    left = _left(limit, exposure, total, capital)
-    return None if left is None or series is None else project(left, series, as_of)
+def _dates(
+    book: BookSums,
+    limit: AnyLimit,
+    member: str,
+    amount: Decimal,
+    capital: Capital,
+    as_of: date,
+    history: MonthlyHistory,
+) -> tuple[Projection | None, Projection | None]:
+    """When the limit breaks without the loan, and with it."""
+    if isinstance(limit, GrowthLimit):
+        return None, None
+    sums = book.dimensions[limit.dimension]
+    if isinstance(limit, HhiLimit):
+        squares, figure = Squares.of(sums, member), Fraction(limit.figure)
+        ends = [EXACT.subtract(limit.figure, hhi) for hhi in history.hhi]
+        indices = squares.hhi, squares.with_loan(amount).hhi
+        found = [None if hhi is None or not ends else project(figure - hhi, ends, as_of, places=6) for hhi in indices]
+        return found[0], found[1]
+    before, after = _exposures(sums, limit, member, amount)
+    series = _series(limit, member, capital, history)
+    left = _left(limit, before, book.total, capital), _left(limit, after, EXACT.add(book.total, amount), capital)
+    found = [None if one is None else project(one, series, as_of) for one in left]
+    return found[0], found[1]

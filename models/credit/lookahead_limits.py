@@ -26,8 +26,21 @@ class Capital(Struct, frozen=True):
     tier1: Decimal | None = None
 
 
+def checked_figure(name: str, figure: Decimal) -> Decimal:
+    """The figure itself.
+
+    Raises:
+        ValueError: it is not a finite number above zero; the message names the limit.
+    """
+    if not figure.is_finite() or figure <= 0:
+        raise ValueError(f"the figure of {name} is {figure}: it must be a finite number above zero")
+    return figure
+
+
 class BookLimit(Struct, frozen=True, kw_only=True):
-    """One limit of the policy.
+    """One limit of the policy on a part of the book, as a multiple of one base.
+
+    What it sets on growth and HHI is of `models.credit.lookahead_industry`.
 
     Args:
         name: the key of the policy that it comes from.
@@ -55,8 +68,7 @@ class BookLimit(Struct, frozen=True, kw_only=True):
     level: Level | None = None
 
     def __post_init__(self) -> None:
-        if not self.figure.is_finite() or self.figure <= 0:
-            raise ValueError(f"the figure of {self.name} is {self.figure}: it must be a finite number above zero")
+        checked_figure(self.name, self.figure)
 
     def subject(self, member: str) -> str | None:
         """What the limit would be judged on for a loan to this member; None when it does not concern it."""
@@ -71,12 +83,13 @@ class Use(Struct, frozen=True, kw_only=True):
     """A limit at one state of the book.
 
     Args:
-        ratio: exposure over the base, six places.
+        ratio: exposure over the base, six places; of a limit on growth the growth, of one on HHI the HHI.
         used: the ratio over the figure, six places: 1 is the limit itself.
-        headroom: what may still be lent until the limit is reached, to the cent, rounded down; below zero, what must
-            first be repaid. None when no amount reaches it (a share of the book of 1 or more), or where it asks for
-            a growth that is not known.
-        broken: whether the limit is broken, by the growth that it asks for as well.
+        headroom: what may still be lent until the limit is reached, to the cent, rounded down: a loan of a cent more
+            reaches it, and a loan of just so much only where that is the limit itself (and `op` is `>=`). Below zero,
+            what must first be repaid. None when no amount reaches it (a share of the book of 1 or more), or where it
+            asks for a growth that is not known; of HHI see `models.credit.lookahead_industry.hhi_use`.
+        broken: whether the limit is broken, by the growth or the share of the book that it asks for as well.
     """
 
     ratio: Decimal
@@ -128,13 +141,13 @@ def use_of(
     return Use(
         ratio=six_places(ratio),
         used=six_places(ratio / Fraction(limit.figure)),
-        headroom=None if free is None else _cents(free),
+        headroom=None if free is None else cents(free),
         broken=broken,
     )
 
 
 def policy_limits(policy: Policy) -> tuple[BookLimit, ...]:
-    """Every level of every limit that the policy sets on concentration, named by its key.
+    """Every level of every limit that the policy sets on a part of the book, named by its key.
 
     Rules that are switched off set none. `minimum_book` and `minimum_loans`, below which no warning is given, are not
     looked at: a proposal to a small bank is held against its limits too.
@@ -200,6 +213,6 @@ def industry_limits(rule: IndustryConcentration) -> Iterator[BookLimit]:
             )
 
 
-def _cents(amount: Fraction) -> Decimal:
-    # Rounded down: never more than there is.
+def cents(amount: Fraction) -> Decimal:
+    """Rounded down to the cent, below zero too: never more than there is."""
     return EXACT.scaleb(Decimal(amount.numerator * 100 // amount.denominator), -2)

@@ -43,8 +43,8 @@ class Projection(Struct, frozen=True, kw_only=True):
         earliest: from this day on the prediction interval holds the limit; with an `outcome` other than `projected`
             there is none.
         latest: from this day on the interval is past the limit; None when it may well never get there.
-        pace: by how much exposure came nearer to the limit in a mean month, to the cent (below zero: went away from
-            it); None without enough history.
+        pace: by how much exposure came nearer to the limit in a mean month, to the cent, or HHI, to six places (below
+            zero: went away from it); None without enough history.
         changes: how many monthly changes the pace is the mean of.
         confidence: of the interval from `earliest` to `latest`, both sides together.
     """
@@ -60,14 +60,21 @@ class Projection(Struct, frozen=True, kw_only=True):
 
 
 def project(
-    left: Fraction | Decimal, history: Sequence[Fraction | Decimal], as_of: date, confidence: Decimal = CONFIDENCE
+    left: Fraction | Decimal,
+    history: Sequence[Fraction | Decimal],
+    as_of: date,
+    confidence: Decimal = CONFIDENCE,
+    *,
+    places: int = 2,
 ) -> Projection:
     """When nothing is left.
 
     Args:
-        left: how far the exposure is from the limit now, in money; zero or less when it is reached.
+        left: how far the exposure is from the limit now, in money, or an HHI from its own; zero or less when it is
+            reached.
         history: the same at the close of each month, oldest first, without gaps.
         as_of: the day that is "now".
+        places: decimal places in which the pace is told.
 
     >>> steady = [Fraction(60 - 5 * month) for month in range(7)]
     >>> found = project(Fraction(30), steady, date(2026, 6, 30))
@@ -77,7 +84,7 @@ def project(
     changes, unit = _changes(history)
     count, used = len(changes), sum(changes)
     pace = Fraction(used, count * unit) if count >= FEWEST_CHANGES else None
-    told = None if pace is None else EXACT.scaleb(Decimal(round(pace * 100)), -2)
+    told = None if pace is None else EXACT.scaleb(Decimal(round(pace * 10**places)), -places)
 
     def none(outcome: Outcome) -> Projection:
         return Projection(outcome=outcome, pace=told, changes=count, confidence=confidence)

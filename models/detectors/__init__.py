@@ -5,6 +5,7 @@ from models.detectors.dormant_reactivation import DormantReactivation
 from models.detectors.frequent_large_transfers import FrequentLargeTransfers
 from models.detectors.large_transaction import LargeTransaction
 from models.detectors.missing_control import MissingControl
+from models.detectors.posted_report import KIND_NAMES, PostedReport
 from models.detectors.scatter_gather import ScatterGather
 from models.detectors.structuring import Structuring
 from models.detectors.suspicious_counterparty import SuspiciousCounterparty
@@ -19,4 +20,5 @@ DETECTORS: tuple[Detector, ...] = (
     MissingControl(),
     SuspiciousCounterparty(),
     TellerReport(),
+    *(PostedReport(kind) for kind in KIND_NAMES),
 )

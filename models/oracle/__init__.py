@@ -8,7 +8,8 @@ from datetime import datetime
 
 import polars as pl
 
-from models.oracle.acceptance import accepted_capital, accepted_loans, accepted_reports, accepted_transactions
+from models.oracle.acceptance import accepted_capital, accepted_reports, accepted_transactions
+from models.oracle.approval_during_suspension import approvals_during_suspension
 from models.oracle.classified import classified
 from models.oracle.corroboration import corroborated
 from models.oracle.dormant_reactivation import dormant_reactivation
@@ -16,10 +17,12 @@ from models.oracle.frames import canonical, finished, from_events, no_warnings
 from models.oracle.frequent_large_transfers import frequent_large_transfers
 from models.oracle.industry_concentration import industry_concentrations
 from models.oracle.large_transaction import large_transactions
+from models.oracle.lending import accepted_loans
 from models.oracle.misclassification import misclassifications
 from models.oracle.missing_control import missing_control
 from models.oracle.missing_rate import Judged, missing_rates
 from models.oracle.name_concentration import name_concentrations
+from models.oracle.posted_reports import posted_reports
 from models.oracle.real_estate_concentration import real_estate_concentrations
 from models.oracle.scatter_gather import scatter_gather
 from models.oracle.silence import closed_days, silence
@@ -55,6 +58,7 @@ def warnings(
     loans: pl.DataFrame | None = None,
     capital: pl.DataFrame | None = None,
     told: pl.DataFrame | None = None,
+    suspensions: pl.DataFrame | None = None,
     policies: PolicyHistory,
 ) -> pl.DataFrame:
     """Every warning that the events give, live and shadow rules alike, each by the figures of its own days.
@@ -65,6 +69,8 @@ def warnings(
         told: (detector, event_time) of each warning that was told for the first time, in which `silence` looks for
             a rule that tells less or more than usual. Events say nothing of when a warning was first told, which
             depends on their arrival; None leaves these series out.
+        suspensions: in what (`subject`) nothing may be approved from `started_at` on until before `lifted_at`, which
+            is null while it is in force, and by which case (`case_id`); None for none.
         policies: versions, rates and watch list by day.
 
     Returns:
@@ -85,7 +91,7 @@ def warnings(
             found.append(made)
             days.append(of_days.with_columns(pl.lit(name).alias("detector")))
     by_posts, reported = teller_reports(filed, policies)
-    found.append(by_posts)
+    found += [by_posts, posted_reports(filed, policies)]
     book = accepted_loans(lent, policies)
     positions = accepted_capital(canonical(capital, "capital"), policies).frame
     for name, rule_of_books in _BOOK_RULES.items():
@@ -93,6 +99,8 @@ def warnings(
             found.append(rule_of_books(book.frame, positions, policies))
     if _is_on("misclassification", policies):
         found.append(misclassifications(book.steps, policies))
+    if _is_on("approval_during_suspension", policies):
+        found.append(approvals_during_suspension(lent, book.steps, suspensions, policies))
     if _is_on("silence", policies):
         found.append(silence(counted, filed, told, policies))
     if _is_on("missing_rate", policies):

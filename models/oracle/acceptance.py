@@ -1,7 +1,8 @@
 """Which events count: future, late, doubled and unrated ones are set apart before any rule sees them.
 
 The order of judgement: in_the_future, too_late, no_rate, then a repeated id is passed over in silence. A refused
-event leaves no trace: it raises no watermark and occupies no id, so it can be mended and sent again.
+event leaves no trace: it raises no watermark and occupies no id, so it can be mended and sent again. What else is
+asked of loan events is in `lending`.
 """
 
 from datetime import datetime
@@ -9,11 +10,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from models.oracle.frames import by_span, by_value, day, in_base, rate_places, scaled_rates
-from models.oracle.industries import division, member
+from models.oracle.frames import by_span, day, in_base, rate_places
 from models.policy import Policy, PolicyHistory
 
-LOAN = ("borrower_id", "entity", "loan_id")
 CLASSES = ("cash", "entity_transfer", "person_cross_border", "person_domestic")
 
 
@@ -22,14 +21,6 @@ class Accepted(NamedTuple):
 
     frame: pl.DataFrame
     refused: pl.DataFrame
-
-
-class AcceptedLoans(NamedTuple):
-    """Loan events that count, in arrival order: `frame` has those that move a book, `steps` all of them."""
-
-    frame: pl.DataFrame
-    refused: pl.DataFrame
-    steps: pl.DataFrame
 
 
 def class_of() -> pl.Expr:
@@ -74,9 +65,15 @@ def accepted_reports(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
 
 def accepted_capital(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
     """Capital positions with `capital` (net) and `tier1` in units of `money.base`, as integers scaled by their own
-    columns' places; the first of an as_of counts.
+    columns' places; of several of one as_of the last that arrived counts, as a correction of those before it.
 
     They are converted by the newest rates: what a bank owns is stated once and holds for months.
+
+    A stream that has judged events of an as_of's day, or later ones, before its correction came says something else
+    of them than this: it judges the book as it stands then, so an episode that it begins has the day up to which the
+    book was judged for its anchor (the same id only where that is the day on which the line was passed first); it
+    takes back nothing that the corrected position made it tell; and where a newer position holds by then, it says
+    nothing of the days between.
     """
     places = rate_places(policies)
     frame = frame.with_columns(
@@ -87,7 +84,7 @@ def accepted_capital(frame: pl.DataFrame, policies: PolicyHistory) -> Accepted:
     refused = pl.when(pl.col("capital").is_null()).then(pl.lit("no_rate")).otherwise(None)
     frame = frame.with_columns(refused.alias("reason"))
     kept = frame.filter(pl.col("reason").is_null())
-    return Accepted(kept.unique(["entity", "as_of"], keep="first", maintain_order=True), _refused(frame, "event_id"))
+    return Accepted(kept.unique(["entity", "as_of"], keep="last", maintain_order=True), refused_rows(frame, "event_id"))
 
 
 def _future(frame: pl.DataFrame, policy: Policy) -> pl.Expr:
@@ -96,7 +93,8 @@ def _future(frame: pl.DataFrame, policy: Policy) -> pl.Expr:
     return (pl.col("event_time") > pl.col("ingest_time") + policy.future_tolerance).fill_null(False)
 
 
-def _refused(frame: pl.DataFrame, id_column: str) -> pl.DataFrame:
+def refused_rows(frame: pl.DataFrame, id_column: str) -> pl.DataFrame:
+    """(arrival, event_id, reason) of the rows that have a `reason`."""
     rows = frame.filter(pl.col("reason").is_not_null())
     return rows.select("arrival", pl.col(id_column).alias("event_id"), "reason")
 
@@ -124,14 +122,14 @@ def _by_watermark(frame: pl.DataFrame, key: str, id_column: str, unrated: pl.Exp
     candidates = frame.filter(fit)
     firsts = candidates.unique([key, id_column], keep="any")
     if firsts.height == candidates.height:
-        return Accepted(frame.filter(pl.col("reason").is_null()), _refused(frame, id_column))
+        return Accepted(frame.filter(pl.col("reason").is_null()), refused_rows(frame, id_column))
     several = pl.col("event_time").n_unique() > 1
     awkward = candidates.group_by(key, id_column).agg(several.alias("several")).filter("several")
     if awkward.height:
         frame = _fold(frame, awkward[key].unique(), key, id_column)
     kept = frame.filter(pl.col("reason").is_null())
     refused = frame.with_columns(pl.col("reason").replace("repeated", None))
-    return Accepted(kept.unique([key, id_column], keep="first", maintain_order=True), _refused(refused, id_column))
+    return Accepted(kept.unique([key, id_column], keep="first", maintain_order=True), refused_rows(refused, id_column))
 
 
 def _fold(frame: pl.DataFrame, keys: pl.Series, key: str, id_column: str) -> pl.DataFrame:
@@ -155,179 +153,17 @@ def _fold(frame: pl.DataFrame, keys: pl.Series, key: str, id_column: str) -> pl.
             seen.add((owner, event_id))
             newest[owner] = max(moment, newest.get(owner, moment))
         verdicts.append((arrival, verdict))
-    return _with_verdicts(frame, verdicts)
-
-
-def _with_verdicts(frame: pl.DataFrame, verdicts: list[tuple[int, str | None]]) -> pl.DataFrame:
     schema: dict[str, Any] = {"arrival": frame.schema["arrival"], "verdict": pl.String}
-    table = pl.DataFrame(verdicts, schema=schema, orient="row").with_columns(pl.lit(True).alias("judged"))
+    return with_verdicts(frame, pl.DataFrame(verdicts, schema=schema, orient="row"))
+
+
+def with_verdicts(frame: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """The frame with the `reason` of rows that were judged one by one, and what else is known of them.
+
+    Args:
+        verdicts: by `arrival`, the `verdict` (null for none against it) and further columns, null for other rows.
+    """
+    table = verdicts.with_columns(pl.lit(True).alias("judged"))
     joined = frame.join(table, on="arrival", how="left", maintain_order="left")
     reason = pl.when("judged").then(pl.col("verdict")).otherwise(pl.col("reason"))
     return joined.with_columns(reason.alias("reason")).drop("verdict", "judged")
-
-
-# ------------------------------------------------------------------------ loans
-
-SIGNS = {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1}
-_FIXED = ("currency", "rate", "group_id", "branch_id", "region", "real_estate", "industry", "day")
-
-
-def accepted_loans(frame: pl.DataFrame, policies: PolicyHistory) -> AcceptedLoans:
-    """Loan events that count. Refused: in_the_future, too_late, no_rate, unknown_loan, closed_loan,
-    nothing_to_reverse, other_currency, repays_past_zero.
-
-    What an event does to its loan is settled as it arrives: the first disbursement taken opens the loan, and says for
-    good what it is. From when on that counts in the book is `event_time`: when it happened, but for a repayment no
-    sooner than any disbursement of its loan that had arrived before it. `happened` and `happened_on` (the bank's day)
-    are the event's own time.
-
-    Adds, as scaled integers, the signed amount `own` in the loan's currency and `delta` in units of `money.base`; the
-    change in the number of loans `opened`; and of the disbursement that opened the loan (its first step, where none
-    did) `opened_on`, `currency`, `rate` (an integer), `member`, `division`, `region`, `real_estate`, `group_id`
-    (null for none) and `branch_id`.
-    """
-    frame = _judged_loans(frame, policies)
-    kept = frame.filter(pl.col("reason").is_null())
-    awkward = _awkward(kept)
-    if len(awkward):
-        rows = frame.filter(pl.col("borrower_id").is_in(awkward.implode()))
-        frame = _with_verdicts(frame, _fold_loans(rows))
-        kept = frame.filter(pl.col("reason").is_null())
-    kept = kept.unique(["borrower_id", "event_id"], keep="first", maintain_order=True)
-    refused = _refused(frame.with_columns(pl.col("reason").replace("repeated", None)), "event_id")
-    steps = _settled(kept, policies)
-    return AcceptedLoans(steps.filter("moves"), refused, steps)
-
-
-def _judged_loans(frame: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
-    """What each event would do, and the reason against it that its time or currency gives."""
-    places = rate_places(policies)
-    frame = by_span(
-        judged(frame, policies),
-        policies,
-        lambda rows, one: rows.with_columns(by_value("currency", scaled_rates(one, places)).alias("rate")),
-    ).sort("arrival")
-    sign = by_value("kind", SIGNS)
-    frame = frame.with_columns(
-        sign.is_not_null().alias("moves"),
-        (pl.col("kind") == "disbursed").alias("disbursed"),
-        (sign.is_null() | (pl.col("rate").is_not_null() & pl.col("amount").is_not_null())).alias("rated"),
-        # What is outstanding is counted as it is owed, whatever it is worth meanwhile.
-        (pl.col("amount").to_physical().cast(pl.Int128) * sign).fill_null(0).alias("own"),
-        # Money asked for or granted needs nothing that came before it.
-        (~pl.col("kind").is_in(["applied", "approved", "disbursed"])).alias("needs_loan"),
-    )
-    fit = pl.col("rated") & ~pl.col("future")
-    newest = pl.when(fit).then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over("borrower_id")
-    late = (pl.col("event_time") < newest - pl.col("lateness")).fill_null(False)
-    return frame.with_columns(
-        pl.when("future")
-        .then(pl.lit("in_the_future"))
-        .when(late)
-        .then(pl.lit("too_late"))
-        .when(~pl.col("rated"))
-        .then(pl.lit("no_rate"))
-        .otherwise(None)
-        .alias("reason")
-    )
-
-
-def _awkward(kept: pl.DataFrame) -> pl.Series:
-    """Borrowers of whom not everything can be taken: they are judged event by event."""
-    several = pl.col("event_time").n_unique().over("borrower_id", "event_id") > 1
-    firsts = kept.with_columns(several.alias("several")).unique(
-        ["borrower_id", "event_id"], keep="first", maintain_order=True
-    )
-    firsts = firsts.with_columns(
-        pl.col("own").cum_sum().over(LOAN).alias("balance"),
-        pl.col("disbursed").cast(pl.Int64).cum_sum().over(LOAN).alias("disbursements"),
-        pl.col("currency").filter("moves").n_unique().over(LOAN).alias("currencies"),
-    )
-    nothing_left = pl.col("needs_loan") & (pl.col("balance") - pl.col("own") == 0)
-    unfit = pl.col("moves") & ((pl.col("balance") < 0) | (pl.col("currencies") > 1))
-    unknown = pl.col("needs_loan") & (pl.col("disbursements") == 0)
-    return firsts.filter(nothing_left | unfit | unknown | pl.col("several"))["borrower_id"].unique()
-
-
-def _fold_loans(rows: pl.DataFrame) -> list[tuple[int, str | None]]:
-    newest: dict[str, datetime] = {}
-    loans: dict[tuple[str, ...], tuple[str, int]] = {}  # currency and balance
-    seen: set[tuple[str, str]] = set()
-    verdicts: list[tuple[int, str | None]] = []
-    columns = ("arrival", "event_id", "event_time", "lateness", "future", "rated", "kind", "currency", "own", *LOAN)
-    for arrival, event_id, moment, lateness, future, rated, kind, currency, own, *name in rows.select(
-        columns
-    ).iter_rows():
-        borrower, loan = name[0], loans.get(tuple(name))
-        if future:
-            verdict: str | None = "in_the_future"
-        elif borrower in newest and moment < newest[borrower] - lateness:
-            verdict = "too_late"
-        elif not rated:
-            verdict = "no_rate"
-        elif (borrower, event_id) in seen:
-            verdict = "repeated"
-        else:
-            verdict = _verdict(kind, own, currency, loan)
-        if verdict is None:
-            seen.add((borrower, event_id))
-            newest[borrower] = max(moment, newest.get(borrower, moment))
-            if kind in SIGNS:
-                loans[tuple(name)] = (currency, loan[1] + own if loan else own)
-        verdicts.append((arrival, verdict))
-    return verdicts
-
-
-def _verdict(kind: str, own: int, currency: str, loan: tuple[str, int] | None) -> str | None:
-    """Why a loan does not allow a step, or None; `loan` is its currency and balance, None before it was opened."""
-    if kind in ("applied", "approved"):
-        return None
-    if loan is None:
-        return None if kind == "disbursed" else "unknown_loan"
-    if loan[1] == 0 and kind != "disbursed":
-        return "nothing_to_reverse" if kind == "reversed" else "closed_loan"
-    if kind in SIGNS and currency != loan[0]:
-        return "other_currency"
-    return "repays_past_zero" if loan[1] + own < 0 else None
-
-
-def _settled(steps: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
-    """What accepted_loans says of each accepted event."""
-    latest = pl.when("disbursed").then(pl.col("event_time")).otherwise(None).cum_max().forward_fill().over(LOAN)
-    running = (pl.col("own").cum_sum().over(LOAN) > 0).cast(pl.Int64)
-    steps = steps.with_columns(
-        latest.alias("latest"),
-        running.alias("running"),
-        pl.col("event_time").alias("happened"),
-        pl.col("day").alias("happened_on"),
-        pl.col("disbursed").any().over(LOAN).alias("drawn"),
-    )
-    opening = [
-        pl.when("drawn")
-        .then(pl.col(name).filter("disbursed").first().over(LOAN))
-        .otherwise(pl.col(name).first().over(LOAN))
-        .alias({"day": "opened_on"}.get(name, name))
-        for name in _FIXED
-    ]
-    counts_from = pl.when(pl.col("own") < 0).then(pl.max_horizontal("event_time", "latest")).otherwise("event_time")
-    steps = steps.with_columns(
-        *opening,
-        (pl.col("running") - pl.col("running").shift(1, fill_value=0).over(LOAN)).alias("opened"),
-        counts_from.alias("event_time"),
-    ).with_columns(
-        (pl.col("own") * pl.col("rate")).fill_null(0).alias("delta"),
-        pl.col("region").fill_null("unknown"),
-        pl.col("real_estate").fill_null("none"),
-        pl.col("group_id").replace("", None),
-        day(policies).alias("counts_on"),
-    )
-
-    def named(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-        scheme = policy.detectors.industry_concentration.scheme
-        return rows.with_columns(
-            member("industry", scheme).alias("member"), division("industry", scheme).alias("division")
-        )
-
-    # A loan stays in the industry that the scheme of the day of its opening gave it.
-    steps = by_span(steps.drop("day").with_columns(pl.col("opened_on").alias("day")), policies, named)
-    return steps.drop("day").rename({"counts_on": "day"}).sort("arrival")

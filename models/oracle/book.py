@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from models.oracle.acceptance import LOAN, accepted_loans
 from models.oracle.frames import canonical, rate_places, scale_of
+from models.oracle.lending import LOAN, accepted_loans
 from models.policy import PolicyHistory
 
 _FIXED = ("group_id", "currency", "member", "division", "region", "real_estate", "branch_id")
@@ -18,9 +18,9 @@ _EXACT = Context(prec=80)  # an Int128 has 39 digits
 def book_at(loans: pl.DataFrame, policies: PolicyHistory, day: date) -> pl.DataFrame:
     """The loans that were known by the end of a day in the bank's zone, closed ones and mere applications too.
 
-    Which events count is settled by the order in which they arrived, all of them; the book of the day has those whose
-    time lies before its end. A repayment that was taken from a later disbursement counts from that on, so that no
-    balance is ever below zero.
+    Which events count is settled by the order in which they arrived, those after the day among them; the book of the
+    day has those whose time lies before its end. A repayment that was taken from a later disbursement counts from that
+    on, so that no balance is ever below zero.
 
     Args:
         loans: LoanEvents as a frame in arrival order (see `frames`).
@@ -40,7 +40,7 @@ def book_at(loans: pl.DataFrame, policies: PolicyHistory, day: date) -> pl.DataF
     places, scale = rate_places(policies), scale_of(frame)
     end = policies.latest.bank_calendar.day_window(day)[1].astimezone(UTC)
     steps = accepted_loans(frame, policies).steps.filter(pl.col("event_time") < end)
-    in_time = steps.sort("event_time", pl.col("own") < 0, "event_id", "arrival")
+    in_time = steps.sort("event_time", pl.col("own") < 0, "event_id")
     drawn = pl.col("disbursed").any()
     book = in_time.group_by(LOAN).agg(
         *(pl.col(name).first() for name in _FIXED),

@@ -7,7 +7,7 @@ columns; sums and comparisons are made on their scaled integers, so nothing here
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
@@ -293,9 +293,8 @@ def day(policies: PolicyHistory) -> pl.Expr:
 
 def settled(day: date, policies: PolicyHistory) -> date:
     """The first day from which on events may still be under way when one of `day` comes."""
-    lateness = timedelta(days=policies.longest(lambda one: one.events.lateness.whole))
     calendar = policies.latest.bank_calendar
-    return calendar.day_of(calendar.day_window(day)[0].astimezone(UTC) - lateness)
+    return calendar.day_of(calendar.day_window(day)[0].astimezone(UTC) - policies.lateness)
 
 
 def with_window_end(frame: pl.DataFrame, policy: Policy, column: str = "day") -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """misclassification a second time: every loan's class against its days past due, and one bad loan against the rest.
 
-A borrower's events are judged as they arrive: what a late one changes is known from then on only.
+A borrower's events are judged as they are taken: what a late one changes is known from then on only.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from models.oracle.acceptance import LOAN
 from models.oracle.frames import six_places
+from models.oracle.lending import LOAN
 from models.oracle.level_episodes import Rise, episode_warnings
 from models.policy import Misclassification, PolicyHistory
 from models.risk_warning import Severity
@@ -96,7 +96,7 @@ def misclassifications(steps: pl.DataFrame, policies: PolicyHistory) -> pl.DataF
     """The detector's warnings (severity as a rank), one an episode.
 
     Args:
-        steps: all accepted loan events, in arrival order.
+        steps: all accepted loan events.
     """
 
     def severity(rule: Misclassification, level: int) -> Severity:
@@ -108,7 +108,7 @@ def misclassifications(steps: pl.DataFrame, policies: PolicyHistory) -> pl.DataF
 def _found(steps: pl.DataFrame, policies: PolicyHistory) -> Iterator[Rise]:
     debtors: dict[tuple[str, str], _Debtor] = {}
     under_way: dict[tuple[str, str | None], Rise] = {}  # by subject, and the loan or None for all of a debtor's
-    rows = steps.filter(~pl.col("kind").is_in(["applied", "approved"])).sort("arrival")
+    rows = steps.filter(~pl.col("kind").is_in(["applied", "approved"])).sort("taken")
     for borrower, entity, name, *values in rows.select(*LOAN, *_COLUMNS).iter_rows():
         debtor, step = debtors.setdefault((borrower, entity), _Debtor()), _Step(*values)
         changed = debtor.take(name, step)

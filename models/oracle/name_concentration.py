@@ -2,34 +2,18 @@
 
 import polars as pl
 
-from models.oracle.limits import Move, Part, limit_warnings
+from models.oracle.limits import Part, limit_warnings
 from models.policy import PolicyHistory
 
 LARGEST = 10
-
-
-def _borrower(move: Move) -> str:
-    return move.borrower_id
-
-
-def _group(move: Move) -> str | None:
-    return move.group_id
-
-
-def _on_borrower(entity: str, name: str) -> str:
-    return f"borrower:{entity}:{name}"
-
-
-def _on_group(entity: str, name: str) -> str:
-    return f"group:{entity}:{name}"
-
+_BORROWER, _GROUP = pl.col("borrower_id"), pl.col("group_id")
 
 _PARTS = (
-    Part("single", _borrower, _on_borrower),
-    Part("single_tier1", _borrower, _on_borrower),
-    Part("group", _group, _on_group),
-    Part("group_tier1", _group, _on_group),
-    Part("top_ten", _borrower, lambda entity, _: f"top_ten:{entity}", LARGEST),
+    Part("single", _BORROWER, "borrower:{entity}:{name}"),
+    Part("single_tier1", _BORROWER, "borrower:{entity}:{name}"),
+    Part("group", _GROUP, "group:{entity}:{name}"),
+    Part("group_tier1", _GROUP, "group:{entity}:{name}"),
+    Part("top_ten", _BORROWER, "top_ten:{entity}", LARGEST),
 )
 
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from models.oracle.limits import Move, Part, limit_warnings
+from models.oracle.limits import Part, limit_warnings
 from models.policy import PolicyHistory
 
 _KINDS = {"total": ("development", "mortgage"), "development": ("development",), "mortgage": ("mortgage",)}
@@ -20,7 +20,5 @@ def real_estate_concentrations(loans: pl.DataFrame, capital: pl.DataFrame, polic
 
 
 def _part(limit: str, kinds: tuple[str, ...]) -> Part:
-    def name_of(move: Move) -> str | None:
-        return limit if move.real_estate in kinds else None
-
-    return Part(limit, name_of, lambda entity, name: f"real_estate:{entity}:{name}")
+    name = pl.when(pl.col("real_estate").is_in(kinds)).then(pl.lit(limit)).otherwise(None)
+    return Part(limit, name, "real_estate:{entity}:{name}")

@@ -21,6 +21,7 @@ _NO_SERIES = (
     "real_estate_concentration",
     "name_concentration",
     "misclassification",
+    "approval_during_suspension",
     "silence",
     "missing_rate",
 )

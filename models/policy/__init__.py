@@ -10,9 +10,11 @@ from models.policy.history import PolicyHistory, published_policy
 from models.policy.parse import parse_policy
 from models.policy.response import Deadlines, Measure, Response
 from models.policy.rules import (
+    ApprovalDuringSuspension,
     DormantReactivation,
     FrequentLargeTransfers,
     IndustryConcentration,
+    IndustryGrowth,
     LargeTransaction,
     Limit,
     Limits,
@@ -20,6 +22,7 @@ from models.policy.rules import (
     MissingControl,
     MissingRate,
     NameConcentration,
+    PostedReport,
     RealEstateConcentration,
     Rule,
     ScatterGather,
@@ -33,6 +36,7 @@ from models.policy.version import Counterparties, Detectors, Episodes, Events, H
 __all__ = [
     "LEVELS",
     "Amounts",
+    "ApprovalDuringSuspension",
     "Counterparties",
     "Deadlines",
     "Detectors",
@@ -43,6 +47,7 @@ __all__ = [
     "FrequentLargeTransfers",
     "Head",
     "IndustryConcentration",
+    "IndustryGrowth",
     "LargeTransaction",
     "Level",
     "LevelFigures",
@@ -58,6 +63,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "PolicyHistory",
+    "PostedReport",
     "RealEstateConcentration",
     "Response",
     "Rule",

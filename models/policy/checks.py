@@ -8,7 +8,7 @@ from typing import Any
 from models.money import InvalidField, currency_places
 from models.policy.figures import LEVELS, Amounts, Figure, LevelFigures, parts
 from models.policy.response import Deadlines
-from models.policy.rules import Limit, Limits, Rule
+from models.policy.rules import MAX_GROWTH_MONTHS, Limit, Limits, Rule
 from models.policy.version import Detectors, Policy
 from models.risk_warning import SEVERITIES, severity_rank
 
@@ -19,7 +19,7 @@ _COUNTS = {
     "name_similarity": 1, "a_day": 1, "consecutive_days": 1, "within": 1, "many_payees": 1, "new_payees": 1,
     "at_least": 2, "many_payers": 1, "few": 1, "dormant_after": 1, "watch": 1, "corroborated_within": 0,
     "minimum_loans": 0, "due": 1, "special_mention_after": 0, "substandard_after": 1,
-    "doubtful_after": 1, "loss_after": 1, "learn": 1, "grace": 0,
+    "doubtful_after": 1, "loss_after": 1, "learn": 1, "grace": 0, "months": 1,
 }  # fmt: skip
 _MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual", "allowance", "growth")
 
@@ -159,6 +159,17 @@ def _industries(policy: Policy) -> Iterator[str]:
     for level in LEVELS:
         if industry.share[level] > 1:
             yield f"{table}.share.{level} must be at most 1: it is a share, such as 0.25"
+    if industry.growth is not None:
+        figures = industry.growth.figures
+        if not figures.observation.value < figures.warning.value < figures.control.value:
+            yield f"{table}.growth.figures must rise from observation over warning to control"
+        if industry.growth.months.whole > MAX_GROWTH_MONTHS:
+            yield f"{table}.growth.months must be at most {MAX_GROWTH_MONTHS}"
+        if not industry.release.value <= industry.growth.share_from.value < 1:
+            yield f"{table}.growth.share_from must be at least release and below 1: it is a share, such as 0.05"
+    if (hhi := industry.hhi) is not None:
+        if not hhi.observation.value < hhi.warning.value < hhi.control.value <= 1:
+            yield f"{table}.hhi must rise from observation over warning to control, which is at most 1"
     yield from _severities(f"{table}.severities", industry.severities)
     if industry.release.value >= industry.share.observation.value:
         yield f"{table}.release must be below share.observation"
@@ -240,6 +251,14 @@ def _routes(policy: Policy) -> Iterator[str]:
             yield f"response.measures.{code}.due.unit must be {' or '.join(DUE_UNITS)}, not {measure.due.unit}"
         if measure.department not in response.owners:
             yield f"response.measures.{code}.department is {measure.department}, which response.owners lacks"
+        yield from _unknown(f"response.measures.{code}.after", measure.after, response.measures, "response.measures")
+    if (circle := _circle({code: measure.after for code, measure in response.measures.items()})) is not None:
+        yield f"response.measures: {', after '.join(circle)}: none of them could be completed"
+    for kind, roles in response.roles.items():
+        if not roles:
+            yield f"response.roles.{kind} is empty: name who may {kind}, or leave it out for everybody"
+    if response.remind_before is not None and response.remind_before.unit != "working hours":
+        yield f"response.remind_before.unit must be working hours, not {response.remind_before.unit}"
     for name in Detectors.__struct_fields__:
         rule: Rule = getattr(policy.detectors, name)
         if rule.mode != "off" and not rule.departments:
@@ -247,6 +266,23 @@ def _routes(policy: Policy) -> Iterator[str]:
         yield from _unknown(f"detectors.{name}.measures", rule.measures, response.measures, "response.measures")
         yield from _unknown(f"detectors.{name}.departments", rule.departments, response.owners, "response.owners")
         yield from _unknown(f"detectors.{name}.departments", rule.departments, response.capacity, "response.capacity")
+
+
+def _circle(after: Mapping[str, Sequence[str]]) -> list[str] | None:
+    """Names of which each waits for the next, and the last for the first; None where there are none."""
+    free: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str] | None:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in free:
+            return None
+        found = (walk(other, [*path, name]) for other in after.get(name, ()))
+        circle = next((one for one in found if one is not None), None)
+        free.add(name)
+        return circle
+
+    return next((circle for name in after if (circle := walk(name, [])) is not None), None)
 
 
 def _unknown(path: str, names: Sequence[str], known: Mapping[Any, object], where: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ whatever order its events come.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from models.mutes import Mutes
@@ -112,6 +112,11 @@ class PolicyHistory:
     def longest(self, figure: Callable[[Policy], int]) -> int:
         """The largest value of a figure in any version: for how long something must be remembered."""
         return max(figure(policy) for policy in self.versions)
+
+    @property
+    def lateness(self) -> timedelta:
+        """The longest that any version lets an event be late: so long must be remembered what was taken."""
+        return timedelta(days=self.longest(lambda one: one.events.lateness.whole))
 
     def spans(self) -> list[tuple[Policy, date, date]]:
         """(policy, first day, first day after it) of each stretch of days without a change, in order."""

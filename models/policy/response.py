@@ -1,7 +1,12 @@
 """What departments owe after a warning: deadlines, measures, escalation, capacity."""
 
+from typing import Literal
+
+from models.events import ActionKind
 from models.policy.figures import Figure, Part
 from models.risk_warning import Department, Severity
+
+FourEyes = Literal["dismiss", "reopen"]
 
 
 class Deadlines(Part, frozen=True, kw_only=True):
@@ -12,19 +17,40 @@ class Deadlines(Part, frozen=True, kw_only=True):
 
 
 class Measure(Part, frozen=True, kw_only=True):
-    """Something a department does: whose it is, what it is called, its own deadline and its cost where known."""
+    """Something a department does: whose it is, what it is called, its own deadline and its cost where known.
+
+    Args:
+        proof: what shows that it is kept: `no_approvals`, that no loan is approved in what the case is about.
+        countersign: completed by one employee, it counts as completed only once another one has approved it.
+        after: measures that, where the same case asks for them, are completed before this one can be.
+    """
 
     department: Department
     zh: str
     en: str
+    proof: Literal["no_approvals"] | None = None
+    countersign: bool = False
+    after: tuple[str, ...] = ()
     due: Figure | None = None  # "working days" or "calendar days", when stricter law than the severity's applies
     effort: Figure  # working hours that it costs, for pricing a change of policy
 
 
 class Response(Part, frozen=True, kw_only=True):
+    """The table `[response]`.
+
+    Args:
+        four_eyes: kinds of action that only propose; another employee decides. Lifting what a measure put in force
+            is one always.
+        roles: by kind of action the roles of those who may do it; of a kind that is not named, everybody.
+        remind_before: working hours before a deadline at which its owner is reminded; None: nobody is.
+    """
+
     deadlines: dict[Severity, Deadlines]
     escalation: tuple[str, ...]  # who is told at each further breach, lowest first
     escalate_every: Figure  # working hours between two steps
     measures: dict[str, Measure]
+    four_eyes: tuple[FourEyes, ...] = ("dismiss", "reopen")
+    roles: dict[ActionKind, tuple[str, ...]] = {}  # noqa: RUF012 - msgspec copies it for each value
+    remind_before: Figure | None = None
     owners: dict[Department, str]  # the liaison named in each department
     capacity: dict[Department, Figure]  # working hours of all its people on a working day

@@ -83,8 +83,13 @@ class SuspiciousCounterparty(Rule, frozen=True, kw_only=True):
     severity: Severity
 
 
-class TellerReport(Rule, frozen=True, kw_only=True):
+class PostedReport(Rule, frozen=True, kw_only=True):
+    """A kind of report by a post: whom it is passed on to, how grave it is."""
+
     severity: Severity
+
+
+class TellerReport(PostedReport, frozen=True, kw_only=True):
     corroborated_within: Figure  # days between a report and a machine warning that raise each other
 
 
@@ -108,14 +113,48 @@ class MissingRate(Rule, frozen=True, kw_only=True):
     severity: Severity
 
 
+MAX_GROWTH_MONTHS = 36  # no longer is it remembered what a part of a book came to
+
+
+class IndustryGrowth(Part, frozen=True, kw_only=True):
+    """When an industry grows too fast.
+
+    Args:
+        figures: by how much more its exposure is than at the end of the month `months` before; 0.5 is half as much
+            again. An industry that had no exposure then has nothing to have grown from.
+        share_from: share of the book from which its growth counts.
+    """
+
+    months: Figure
+    figures: LevelFigures
+    share_from: Figure
+
+
 class IndustryConcentration(Rule, frozen=True, kw_only=True):
+    """An industry is at the highest level that any of `share`, `net_capital` and `growth` reaches.
+
+    Args:
+        share: of the entity's book.
+        net_capital: times net capital.
+        growth: absent, growth is not judged.
+        hhi: of the book over its industries, as a warning on the whole book; absent, it is not judged.
+        release: how far below a level it is left again: of the book for `share`, else of the level's figure.
+        minimum_book: in money.base.
+    """
+
     scheme: Literal["gbt4754", "naics", "as_given"]
-    share: LevelFigures  # of the entity's book
-    net_capital: LevelFigures  # times net capital
-    release: Figure  # share below a level at which it is left again
-    minimum_book: Figure  # in money.base
+    share: LevelFigures
+    net_capital: LevelFigures
+    growth: IndustryGrowth | None = None
+    hhi: LevelFigures | None = None
+    release: Figure
+    minimum_book: Figure
     minimum_loans: Figure
     severities: dict[Level, Severity]
+
+
+class ApprovalDuringSuspension(Rule, frozen=True, kw_only=True):
+    severity: Severity
 
 
 class Misclassification(Rule, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from models.events import Country, Currency, Instant
 from models.policy.figures import Figure, Part
 from models.policy.response import Response
 from models.policy.rules import (
+    ApprovalDuringSuspension,
     DormantReactivation,
     FrequentLargeTransfers,
     IndustryConcentration,
@@ -20,6 +21,7 @@ from models.policy.rules import (
     MissingControl,
     MissingRate,
     NameConcentration,
+    PostedReport,
     RealEstateConcentration,
     ScatterGather,
     Silence,
@@ -77,12 +79,18 @@ class Detectors(Part, frozen=True, kw_only=True):
     missing_control: MissingControl
     suspicious_counterparty: SuspiciousCounterparty
     teller_report: TellerReport
+    system_fault: PostedReport
+    clearing_exception: PostedReport
+    complaint: PostedReport
+    referral: PostedReport
+    financing_need: PostedReport
     silence: Silence
     missing_rate: MissingRate
     industry_concentration: IndustryConcentration
     real_estate_concentration: RealEstateConcentration
     name_concentration: NameConcentration
     misclassification: Misclassification
+    approval_during_suspension: ApprovalDuringSuspension
 
 
 class Policy(Part, frozen=True, kw_only=True, dict=True):

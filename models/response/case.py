@@ -5,12 +5,17 @@ All values are frozen: a change makes a new `Case` (`models.response.joining` fo
 value of the `cases` topic. Every time is an event time, except `recorded_at`.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from models.response.history import SYSTEM as SYSTEM
+from models.response.history import Entry as Entry
+from models.response.history import acted as acted
+from models.response.history import chained
 from models.risk_warning import Severity
 
 CaseState = Literal["open", "resolved"]
@@ -24,8 +29,8 @@ TaskState = Literal[
     "dismissed",
     "reopened",  # was completed or dismissed; a later round of the same department stands in its place
 ]
+SuspensionState = Literal["in_force", "lift_proposed", "lifted"]
 ACTIVE: frozenset[TaskState] = frozenset({"open", "acknowledged", "in_progress", "dismiss_proposed"})
-SYSTEM = "system"  # the actor of what no person did
 
 
 class WarningRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,29 +44,53 @@ class WarningRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy_version: str
 
 
+class Countersign(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That a measure is done, as one employee says; it counts once another one has approved it."""
+
+    employee_id: str
+    at: datetime
+
+
 class TaskMeasure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing to do, due at a time that never moves. A code may stand twice: done, and asked for again.
 
     Args:
         asked_at: event time of the warning, or of the reopening, that asked for it.
         due_at: its own where the policy gives it one, else by the severity of what asked for it.
+        started_at: when the department first said that it does it; None where it did not say so.
+        completed_by: who said that it is done; `countersigned_by`: who approved that, where it takes two.
+        proposal: open between the two; the measure is not completed until then.
         breached_at: equals `due_at` once that passed without completion.
+        remind_at: when the owner is reminded; None where it is due with its task, and where nobody is.
+        reminded_at: equals `remind_at` once that passed without completion, and does so for ever.
     """
 
     code: str
     asked_at: datetime
     due_at: datetime
+    started_at: datetime | None = None
     completed_at: datetime | None = None
     completed_by: str | None = None
+    countersigned_by: str | None = None
+    proposal: Countersign | None = None
     breached_at: datetime | None = None
+    remind_at: datetime | None = None
+    reminded_at: datetime | None = None
 
 
 class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A dismissal that waits for another employee, and the state to go back to where it is rejected."""
+    """What waits for another employee: a dismissal or a reopening.
+
+    Args:
+        before: the state to go back to where it is rejected; a reopening leaves the task in it.
+        measure: which alone is to be reopened; None: all of the task's.
+    """
 
     employee_id: str
     at: datetime
     before: TaskState
+    kind: Literal["dismiss", "reopen"] = "dismiss"
+    measure: str | None = None
 
 
 class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,6 +106,10 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ladder: who is told at each level of escalation, lowest first.
         acknowledge_steps, steps: when the ladder goes up while it is not acknowledged, not finished; the first of
             each is the due time itself. Stored, so that a later policy changes none of them.
+        acknowledge_remind_at, remind_at: when the owner is reminded of each; computed once too, None without a policy
+            for it.
+        acknowledge_reminded_at, reminded_at: equal these once they passed without the deed. They are not taken back:
+            the owner was told.
         acknowledge_breached_at, breached_at: equal the due time once it passed without the deed.
         escalated_at, escalated_to: the levels reached; `escalation_level` is how many.
     """
@@ -95,6 +128,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ladder: tuple[str, ...]
     acknowledge_steps: tuple[datetime, ...]
     steps: tuple[datetime, ...]
+    acknowledge_remind_at: datetime | None = None
+    remind_at: datetime | None = None
     acknowledged_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -102,6 +137,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reopened_at: datetime | None = None
     acknowledge_breached_at: datetime | None = None
     breached_at: datetime | None = None
+    acknowledge_reminded_at: datetime | None = None
+    reminded_at: datetime | None = None
     escalation_level: int = 0
     escalated_at: tuple[datetime, ...] = ()
     escalated_to: tuple[str, ...] = ()
@@ -124,33 +161,50 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return any(at is not None for at in missed)
 
 
-class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a case's history.
+class LiftProposal(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """To lift a suspension; it waits for another employee, and the suspension stays in force."""
+
+    employee_id: str
+    at: datetime
+
+
+class CaseSuspension(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A time in which nothing may be approved in the case's subject, and by which measure.
 
     Args:
-        at: event time.
-        recorded_at: when the broker took the event or, for what a timer found, when it looked.
-        actor: employee id, or `system`.
-        kind: of an action, or `opened`, `joined`, `revised`, `severity_rose`, `task_opened`, `measures_added`,
-            `proposal_withdrawn`, `breached`, `escalated`, `breach_withdrawn`, `escalation_withdrawn`, `resolved`.
-        action_id, warning_id: what brought it about; neither for what a timer found.
+        department: whose measure it is.
+        started_at, started_by: action and employee that began it.
+        lifted_at: the time is over here; None while it is in force.
+        lifted_by: who proposed to lift it, and who approved that.
     """
 
-    at: datetime
-    recorded_at: datetime
-    actor: str
-    kind: str
-    detail: str = ""
-    department: str | None = None
-    measure: str | None = None
-    action_id: str | None = None
-    warning_id: str | None = None
-    note: str = ""
-    evidence: tuple[str, ...] = ()
+    measure: str
+    department: str
+    started_at: datetime
+    started_by: str
+    proposal: LiftProposal | None = None
+    lifted_at: datetime | None = None
+    lifted_by: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> SuspensionState:
+        if self.lifted_at is not None:
+            return "lifted"
+        return "in_force" if self.proposal is None else "lift_proposed"
+
+    def covers(self, at: datetime) -> bool:
+        """Nothing might be approved at this instant."""
+        return self.started_at <= at and (self.lifted_at is None or at < self.lifted_at)
 
 
 class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Topic `cases`, key `case_id`, routed by `subject`. `revision` grows by one with every change."""
+    """Topic `cases`, key `case_id`, routed by `subject`. `revision` grows by one with every change.
+
+    Args:
+        suspensions: by start; they do not overlap, and one at most is in force.
+        suspended_revision: the revision in which a suspension began, began earlier than told, or was lifted last.
+        head: the hash of the history's newest entry; empty where that has none.
+    """
 
     case_id: str
     subject: str
@@ -165,6 +219,9 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     warnings: tuple[WarningRef, ...] = ()
     tasks: tuple[Task, ...] = ()
     history: tuple[Entry, ...] = ()
+    suspensions: tuple[CaseSuspension, ...] = ()
+    suspended_revision: int = 0
+    head: str = ""
 
     @property
     def key(self) -> str:
@@ -190,9 +247,21 @@ def with_task(case: Case, task: Task) -> Case:
     return replace(case, tasks=tuple(task if hit else old for hit, old in zip(same, case.tasks, strict=True)))
 
 
+def withdrawn(task: Task, codes: Collection[str] | None = None) -> tuple[Task, list[str]]:
+    """The task without the open proposals to countersign these measures (None: all), and whose they were."""
+    gone = [one for one in task.measures if one.proposal is not None and (codes is None or one.code in codes)]
+    if not gone:
+        return task, []
+    measures = tuple(replace(one, proposal=None) if one in gone else one for one in task.measures)
+    return replace(task, measures=measures), [one.code for one in gone]
+
+
 def noted(case: Case, *entries: Entry) -> Case:
-    """The case with more lines in its history."""
-    return replace(case, history=case.history + entries)
+    """The case with more lines in its history, chained to those before: the only place that adds any."""
+    if not entries:
+        return case
+    more = chained(case.case_id, case.history, entries)
+    return replace(case, history=case.history + more, head=more[-1].hash)
 
 
 def concluded(case: Case, recorded_at: datetime) -> Case:

@@ -58,6 +58,34 @@ def measure_due(policy: Policy, code: str, severity: Severity, start: datetime) 
     return datetime.combine(day, calendar.config.closes, calendar.zone).astimezone(UTC)
 
 
+def remind_time(policy: Policy, due: datetime, start: datetime) -> datetime | None:
+    """When the owner of what is due is reminded: the policy's working hours before, and not before `start`; in UTC.
+
+    Of several instants with as much working time left the last one: at opening, not at closing before. None where
+    the policy reminds nobody.
+    """
+    ahead = policy.response.remind_before
+    return None if ahead is None else max(start.astimezone(UTC), _before(policy, due, working_hours(ahead)))
+
+
+def _before(policy: Policy, due: datetime, span: timedelta) -> datetime:
+    """The last instant from which `span` of working time passes until `due`."""
+    calendar = policy.bank_calendar
+    day, end, left = calendar.day_of(due), due.astimezone(UTC), span
+    while True:
+        if calendar.is_working_day(day):
+            opens, closes = (
+                datetime.combine(day, hour, calendar.zone).astimezone(UTC)
+                for hour in (calendar.config.opens, calendar.config.closes)
+            )
+            room = min(end, closes) - opens
+            if room > timedelta():
+                if left <= room:
+                    return opens + room - left
+                left -= room
+        day -= timedelta(days=1)
+
+
 def _after(policy: Policy, start: datetime, span: timedelta) -> datetime:
     # UTC, because two times of one zone are compared by their wall clocks, wrongly when these are set back.
     return policy.bank_calendar.add_working_time(start, span).astimezone(UTC)
@@ -92,18 +120,21 @@ def _steps(task: Task) -> list[tuple[datetime, datetime | None]]:
     return sorted(steps.items(), key=lambda step: step[0])
 
 
+def _reminded(
+    remind: datetime | None, met: datetime | None, marked: datetime | None, clock: datetime
+) -> datetime | None:
+    """A reminder that was sent stays one; none is sent of what was done by then."""
+    if remind is None or marked is not None:
+        return marked
+    return remind if _missed(remind, met, False, clock) else None
+
+
 def settle_task(task: Task, clock: datetime) -> Task:
     """The task with every deadline before `clock` judged. Marks made by an earlier, later-running clock stay.
 
     Level by level: each missed deadline and each further `escalate_every` goes up one, to the ladder's top.
     """
-    measures = tuple(
-        replace(one, breached_at=one.due_at if missed else None)
-        if (missed := _missed(one.due_at, _met(task, one), one.breached_at is not None, clock))
-        != (one.breached_at is not None)
-        else one
-        for one in task.measures
-    )
+    measures = tuple(_settle_measure(task, one, clock) for one in task.measures)
     acknowledge = _missed(
         task.acknowledge_due_at, task.acknowledged_at, task.acknowledge_breached_at is not None, clock
     )
@@ -114,10 +145,23 @@ def settle_task(task: Task, clock: datetime) -> Task:
         measures=measures,
         acknowledge_breached_at=task.acknowledge_due_at if acknowledge else None,
         breached_at=task.due_at if complete else None,
+        acknowledge_reminded_at=_reminded(
+            task.acknowledge_remind_at, task.acknowledged_at, task.acknowledge_reminded_at, clock
+        ),
+        reminded_at=_reminded(task.remind_at, task.done_at, task.reminded_at, clock),
         escalation_level=len(reached),
         escalated_at=tuple(reached),
         escalated_to=task.ladder[: len(reached)],
     )
+
+
+def _settle_measure(task: Task, one: TaskMeasure, clock: datetime) -> TaskMeasure:
+    met = _met(task, one)
+    breached = one.due_at if _missed(one.due_at, met, one.breached_at is not None, clock) else None
+    reminded = _reminded(one.remind_at, met, one.reminded_at, clock)
+    if (breached, reminded) == (one.breached_at, one.reminded_at):
+        return one
+    return replace(one, breached_at=breached, reminded_at=reminded)
 
 
 def settle(case: Case, clock: datetime, recorded_at: datetime) -> Case:
@@ -143,6 +187,16 @@ def _breaches(task: Task) -> Iterator[tuple[datetime, str | None, str]]:
         yield task.breached_at, None, "completion"
 
 
+def _reminders(task: Task) -> Iterator[tuple[datetime, str | None, str, datetime]]:
+    if task.acknowledge_reminded_at is not None:
+        yield task.acknowledge_reminded_at, None, "acknowledgement", task.acknowledge_due_at
+    for measure in task.measures:
+        if measure.reminded_at is not None:
+            yield measure.reminded_at, measure.code, "measure", measure.due_at
+    if task.reminded_at is not None:
+        yield task.reminded_at, None, "completion", task.due_at
+
+
 def _news(old: Task, new: Task, recorded_at: datetime) -> list[Entry]:
     """What the clock, or a deed that came in late, changed; in order of time."""
     entries: list[Entry] = []
@@ -165,6 +219,8 @@ def _news(old: Task, new: Task, recorded_at: datetime) -> list[Entry]:
         tell(at, "breached", f"{what} was due", measure)
     for at, measure, what in before - after:
         tell(at, "breach_withdrawn", f"{what} was in time and arrived late", measure)
+    for at, measure, what, due in set(_reminders(new)) - set(_reminders(old)):
+        tell(at, "reminded", f"{new.owner}: {what} is due at {due.isoformat()}", measure)
     for level, (at, who) in enumerate(zip(new.escalated_at, new.escalated_to, strict=True), 1):
         if at not in old.escalated_at:
             tell(at, "escalated", f"level {level}: {who}")
@@ -174,17 +230,23 @@ def _news(old: Task, new: Task, recorded_at: datetime) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.at, entry.kind, entry.measure or "", entry.detail))
 
 
+def _still(at: datetime | None, marked: datetime | None) -> list[datetime]:
+    return [at] if at is not None and marked is None else []
+
+
 def next_due(case: Case) -> datetime | None:
     """The next instant after which the clock alone changes the case; None when nothing runs."""
     instants: list[datetime] = []
     for task in case.tasks:
         if not task.active:
             continue
-        if task.acknowledged_at is None and task.acknowledge_breached_at is None:
-            instants.append(task.acknowledge_due_at)
-        if task.breached_at is None:
-            instants.append(task.due_at)
-        instants += [one.due_at for one in task.measures if one.completed_at is None and one.breached_at is None]
+        if task.acknowledged_at is None:
+            instants += _still(task.acknowledge_remind_at, task.acknowledge_reminded_at)
+            instants += _still(task.acknowledge_due_at, task.acknowledge_breached_at)
+        for one in task.measures:
+            if one.completed_at is None:
+                instants += _still(one.remind_at, one.reminded_at) + _still(one.due_at, one.breached_at)
+        instants += _still(task.remind_at, task.reminded_at) + _still(task.due_at, task.breached_at)
         if task.escalation_level < len(task.ladder):
             instants += [at for at, met in _steps(task) if met is None and at not in task.escalated_at]
     return min(instants, default=None)

@@ -17,8 +17,9 @@ from models.response.case import (
     concluded,
     noted,
     with_task,
+    withdrawn,
 )
-from models.response.deadlines import measure_due, task_dues
+from models.response.deadlines import measure_due, remind_time, task_dues
 from models.risk_warning import RiskWarning, Severity, severity_rank
 
 
@@ -46,7 +47,8 @@ def join(case: Case, warning: RiskWarning, policy: Policy, recorded_at: datetime
 
     A warning that is new to the case, or told anew (`notify`), asks for all its measures: those not pending are
     added to the department's task, in a new round where it had finished. A quiet revision asks only for what was
-    never asked for. No deadline that stands is moved, whatever the severity.
+    never asked for, unless it opens a resolved case again (`reopen`). No deadline that stands is moved, whatever the
+    severity.
 
     Returns:
         the same object where this revision, or a newer one, is in the case already.
@@ -54,11 +56,20 @@ def join(case: Case, warning: RiskWarning, policy: Policy, recorded_at: datetime
     known = case.warning(warning.warning_id)
     if known is not None and warning.revision <= known.revision:
         return case
-    asks = known is None or warning.notify
+    asks = known is None or warning.notify or case.state == "resolved"
     case = record(case, warning, recorded_at)
     for department, codes in wanted(warning, policy).items():
         case = _ask(case, department, codes, warning, policy, recorded_at, asks)
     return concluded(case, recorded_at)
+
+
+def reopen(case: Case, warning: RiskWarning, policy: Policy, recorded_at: datetime) -> Case:
+    """A resolved case, opened again by a warning that shows its measure not to be kept: all is asked for again.
+
+    Its departments' finished tasks keep their times; what is owed now is a new round of each.
+    """
+    entry = _entry(warning, recorded_at, "reopened", f"{warning.detector} shows that a measure is not kept")
+    return join(noted(case, entry), warning, policy, recorded_at)
 
 
 def record(case: Case, warning: RiskWarning, recorded_at: datetime) -> Case:
@@ -119,19 +130,26 @@ def new_task(
         due_severity=severity,
         policy_version=policy.version,
         created_at=start,
-        measures=_measures(policy, severity, codes, start),
+        measures=_measures(policy, severity, codes, start, dues.due_at),
         acknowledge_due_at=dues.acknowledge_due_at,
         due_at=dues.due_at,
         ladder=policy.response.escalation,
         acknowledge_steps=dues.acknowledge_steps,
         steps=dues.steps,
+        acknowledge_remind_at=remind_time(policy, dues.acknowledge_due_at, start),
+        remind_at=remind_time(policy, dues.due_at, start),
     )
 
 
-def _measures(policy: Policy, severity: Severity, codes: Iterable[str], start: datetime) -> tuple[TaskMeasure, ...]:
-    return tuple(
-        TaskMeasure(code=code, asked_at=start, due_at=measure_due(policy, code, severity, start)) for code in codes
-    )
+def _measures(
+    policy: Policy, severity: Severity, codes: Iterable[str], start: datetime, task_due: datetime
+) -> tuple[TaskMeasure, ...]:
+    def measure(code: str) -> TaskMeasure:
+        due = measure_due(policy, code, severity, start)
+        remind = remind_time(policy, due, start) if due != task_due else None
+        return TaskMeasure(code=code, asked_at=start, due_at=due, remind_at=remind)
+
+    return tuple(measure(code) for code in codes)
 
 
 def _ask(
@@ -153,6 +171,10 @@ def _ask(
     if not task.active:
         if not asks and not codes:
             return case
+        if task.proposal is not None:
+            # Another round is owed anyhow.
+            case = with_task(case, replace(task, proposal=None))
+            case = noted(case, _entry(warning, recorded_at, "proposal_withdrawn", "a warning came in", department))
         task = new_task(policy, department, warning.severity, codes, warning.event_time, task.round + 1, task.owner)
         return _opened(case, task, warning, recorded_at)
     changed = task
@@ -162,9 +184,15 @@ def _ask(
         # Who proposed to dismiss had not seen this.
         changed = replace(changed, state=task.proposal.before, proposal=None)
         case = noted(case, _entry(warning, recorded_at, "proposal_withdrawn", "a warning came in", department))
+    if asks:
+        # Nor had who completed what is asked for again.
+        changed, unsigned = withdrawn(changed, codes)
+        if unsigned:
+            detail = f"{', '.join(unsigned)}: asked for by a warning that came in"
+            case = noted(case, _entry(warning, recorded_at, "proposal_withdrawn", detail, department))
     pending = {one.code for one in task.measures if one.completed_at is None}
     if missing := [code for code in codes if code not in pending]:
-        added = _measures(policy, warning.severity, missing, warning.event_time)
+        added = _measures(policy, warning.severity, missing, warning.event_time, task.due_at)
         changed = replace(changed, measures=changed.measures + added)
         case = noted(case, _entry(warning, recorded_at, "measures_added", ", ".join(missing), department))
     return with_task(case, changed) if changed is not task else case

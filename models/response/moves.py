@@ -1,5 +1,6 @@
 """What a department may do on a case, as a transition table, and what each move does."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, NoReturn
 
@@ -7,8 +8,25 @@ from msgspec.structs import replace
 
 from models.events import Action, ActionKind
 from models.policy import Policy
-from models.response.case import SYSTEM, Case, CaseState, Entry, Proposal, Task, TaskState, concluded, noted, with_task
+from models.response.case import (
+    SYSTEM,
+    Case,
+    CaseState,
+    Entry,
+    Proposal,
+    Task,
+    TaskMeasure,
+    TaskState,
+    acted,
+    concluded,
+    noted,
+    with_task,
+    withdrawn,
+)
+from models.response.four_eyes import check_role, second_pair
 from models.response.joining import new_task
+from models.response.measures import check_proposed, complete, countersign, to_countersign
+from models.response.suspension import about_suspension, decide, in_force, suspend
 from models.stage import Refused
 
 # The state after a move; "before" is the one that the proposal was made in. `complete` with some measures left
@@ -32,43 +50,84 @@ TASK_MOVES: dict[TaskState, dict[ActionKind, TaskState | Literal["before"]]] = {
     "dismissed": {"reopen": "reopened"},
     "reopened": {},
 }
+# Instead of that, while a second employee is asked to reopen: a task keeps its state until then.
+REOPEN_MOVES: dict[ActionKind, TaskState | Literal["before"]] = {"approve": "reopened", "reject": "before"}
+# What is legal beside that for an action that names one of the task's measures; `approve` and `reject` where the
+# measure waits to be countersigned (`models.response.measures`).
+MEASURE_MOVES: dict[TaskState, dict[ActionKind, TaskState]] = {
+    "in_progress": {"start": "in_progress", "approve": "completed", "reject": "in_progress"}
+}
+_WHAT = {"dismiss": "dismissal", "reopen": "reopening"}
 # A case follows its tasks: resolved when none is active any more; open again when one is.
 CASE_MOVES: dict[CaseState, dict[str, CaseState]] = {
     "open": {"last_task_done": "resolved"},
-    "resolved": {"reopen": "open"},
+    "resolved": {"reopen": "open", "measure_disproved": "open"},
 }
+
+
+def moves_of(task: Task) -> dict[ActionKind, TaskState | Literal["before"]]:
+    """What a task takes in its present state, without what is about one of its measures."""
+    if task.proposal is not None and task.proposal.kind == "reopen":
+        return REOPEN_MOVES
+    return TASK_MOVES[task.state]
 
 
 def legal_kinds(task: Task) -> tuple[str, ...]:
     """The kinds of action that a task takes in its present state."""
-    return (*TASK_MOVES[task.state], "comment")
+    waits = any(one.proposal is not None for one in task.measures)
+    by_measure = [kind for kind in MEASURE_MOVES.get(task.state, ()) if waits or kind == "start"]
+    return (*moves_of(task), *(f"{kind} of a measure" for kind in by_measure), "comment")
 
 
-def act(case: Case, action: Action, policy: Policy, recorded_at: datetime) -> Case:
+def reopens(case: Case, action: Action) -> bool:
+    """Whether an action is about opening one of the case's finished tasks again."""
+    if action.kind == "reopen":
+        return True
+    task = case.task(action.actor.department)
+    asked = task is not None and task.proposal is not None and task.proposal.kind == "reopen"
+    return asked and action.kind == "approve" and action.measure is None
+
+
+def act(case: Case, action: Action, policy: Policy, recorded_at: datetime, others: Iterable[Case] = ()) -> Case:
     """The case after an action. Times are the action's own event time.
 
-    Starting implies acknowledging, completing implies both; proposing a dismissal implies acknowledging.
+    Starting implies acknowledging, completing implies both; proposing a dismissal implies acknowledging. Starting a
+    measure that suspends approvals, or completing it, puts the suspension in force (`models.response.suspension`).
+    What the policy wants two employees for is only proposed; it is done at the time of the second one's `approve`.
 
     Args:
         policy: in force at the action's event time; gives a reopened task its deadlines.
         recorded_at: when the broker took the action.
+        others: the subject's other cases of the same mode.
 
     Raises:
-        Refused: `no_task`, `before_task`, `unknown_measure`, `illegal_move`, `four_eyes`, `bad_assignee`.
+        Refused: `role`, `no_task`, `before_task`, `unknown_measure`, `illegal_move`, `four_eyes`, `bad_assignee`,
+            `depends_on`, `no_suspension`, `before_suspension`, `before_proposal`.
     """
+    check_role(action, policy)
     if action.kind == "comment":
-        return noted(case, _entry(action, recorded_at, ""))
+        return noted(case, acted(action, recorded_at, ""))
+    if (task := to_countersign(case, action)) is not None:
+        return countersign(case, task, action, policy, recorded_at, others)
+    if about_suspension(action):
+        check_proposed(case, action, policy)
+        return decide(case, action, policy, recorded_at, others)
     task = case.task(action.actor.department)
     if task is None:
         owing = ", ".join(dict.fromkeys(one.department for one in case.tasks))
         raise Refused(
             "no_task",
             "actor.department",
-            f"{action.actor.department} owes nothing on {case.case_id}; {owing} do. A comment is open to everybody",
+            f"{action.actor.department} owes nothing on {case.case_id}; {owing} do. A comment is open to everybody"
+            + _of_the_lift(case, action),
         )
-    target = TASK_MOVES[task.state].get(action.kind)
+    target = moves_of(task).get(action.kind)
+    if target is None and action.measure is not None:
+        target = MEASURE_MOVES.get(task.state, {}).get(action.kind)
     if target is None:
-        _illegal("kind", case, task, f"{action.kind} does not go from {task.state}")
+        asked = "" if task.proposal is None else f", where {task.proposal.employee_id} proposed to {task.proposal.kind}"
+        why = f"{action.kind} does not go from {task.state}{asked}{_of_the_lift(case, action)}"
+        _illegal("kind", case, task, why)
     if action.event_time < task.created_at - policy.future_tolerance:
         raise Refused(
             "before_task",
@@ -78,10 +137,18 @@ def act(case: Case, action: Action, policy: Policy, recorded_at: datetime) -> Ca
     if action.measure is not None and all(one.code != action.measure for one in task.measures):
         codes = ", ".join(one.code for one in task.measures) or "none"
         raise Refused("unknown_measure", "measure", f"{task.department} has no {action.measure}; it has {codes}")
-    moved, detail = _moved(case, task, action, _proposal(task).before if target == "before" else target)
-    case = noted(with_task(case, moved), _entry(action, recorded_at, detail))
-    if action.kind == "reopen":
-        case = _next_round(case, task, action, policy, recorded_at)
+    if action.kind == "complete":
+        moved, asked_for = complete(case, _seen(task, action), action, policy, recorded_at)
+        case = noted(with_task(case, moved), acted(action, recorded_at, ""), *asked_for)
+    else:
+        moved, detail = _moved(case, task, action, _proposal(task).before if target == "before" else target, policy)
+        case = noted(with_task(case, moved), acted(action, recorded_at, detail))
+    case = suspend(case, _begun(task, moved, action), action, policy, recorded_at, others)
+    if moved.state == "dismissed":
+        case = _unsigned(case, moved, action, recorded_at)
+    if moved.state == "reopened":
+        measure = task.proposal.measure if task.proposal is not None else action.measure
+        case = _next_round(case, task, measure, action, policy, recorded_at)
     return concluded(case, recorded_at)
 
 
@@ -91,28 +158,34 @@ def _proposal(task: Task) -> Proposal:
     return task.proposal
 
 
-def _moved(case: Case, task: Task, action: Action, target: TaskState) -> tuple[Task, str]:
+def _seen(task: Task, action: Action) -> Task:
+    """The task acknowledged, by this action or by an earlier one."""
+    at = action.event_time
+    return replace(task, acknowledged_at=min(at, task.acknowledged_at) if task.acknowledged_at else at)
+
+
+def _moved(case: Case, task: Task, action: Action, target: TaskState, policy: Policy) -> tuple[Task, str]:
     """The task after a legal move, with a line for the history."""
     at, who = action.event_time, action.actor.employee_id
-    seen = min(at, task.acknowledged_at) if task.acknowledged_at else at
     match action.kind:
         case "acknowledge":
-            return replace(task, state=target, acknowledged_at=seen), ""
+            return replace(_seen(task, action), state=target), ""
         case "start":
-            return replace(task, state=target, acknowledged_at=seen, started_at=at), ""
-        case "complete":
-            return _completed(case, task, action, seen), ""
-        case "dismiss":
-            proposal = Proposal(employee_id=who, at=at, before=task.state)
-            return replace(task, state=target, acknowledged_at=seen, proposal=proposal), f"proposed by {who}"
+            return _started(case, task, action, replace(_seen(task, action), state=target)), ""
+        case "dismiss" | "reopen" as kind:
+            seen = _seen(task, action) if kind == "dismiss" else task
+            if kind not in policy.response.four_eyes:
+                return _decided(seen, "dismissed" if kind == "dismiss" else "reopened", at), ""
+            waits = target if kind == "dismiss" else task.state
+            proposal = Proposal(employee_id=who, at=at, before=task.state, kind=kind, measure=action.measure)
+            return replace(seen, state=waits, proposal=proposal), f"proposed by {who}"
         case "approve":
-            proposer = _proposal(task).employee_id
-            if who == proposer:
-                raise Refused("four_eyes", "actor.employee_id", f"{who} proposed the dismissal: another must approve")
-            detail = f"dismissal proposed by {proposer}, approved by {who}"
-            return replace(task, state=target, dismissed_at=at, proposal=None), detail
+            proposal, what = _proposal(task), _WHAT[_proposal(task).kind]
+            second_pair(action, proposal.employee_id, proposal.at, task.department, f"the {what}", policy)
+            detail = f"{what} proposed by {proposal.employee_id}, approved by {who}"
+            return _decided(task, target, at), detail
         case "reject":
-            detail = f"dismissal proposed by {_proposal(task).employee_id}, rejected by {who}"
+            detail = f"{_WHAT[_proposal(task).kind]} proposed by {_proposal(task).employee_id}, rejected by {who}"
             return replace(task, state=target, proposal=None), detail
         case "assign":
             owner = action.note.strip() or who
@@ -122,33 +195,58 @@ def _moved(case: Case, task: Task, action: Action, target: TaskState) -> tuple[T
                 )
             return replace(task, owner=owner), f"{task.owner} hands over to {owner}"
         case _:
-            return replace(task, state=target, reopened_at=at), ""
+            raise ValueError(f"{action.kind} moves no task")
 
 
-def _completed(case: Case, task: Task, action: Action, seen: datetime) -> Task:
-    pending = [one for one in task.measures if one.completed_at is None]
-    named = [one for one in pending if action.measure in (None, one.code)]
-    if action.measure is not None and not named:
+def _decided(task: Task, target: TaskState, at: datetime) -> Task:
+    if target == "dismissed":
+        return replace(task, state=target, dismissed_at=at, proposal=None)
+    return replace(task, state=target, reopened_at=at, proposal=None)
+
+
+def _unsigned(case: Case, task: Task, action: Action, recorded_at: datetime) -> Case:
+    """What waits to be countersigned goes with the task that is dismissed."""
+    left, codes = withdrawn(task)
+    if not codes:
+        return case
+    entry = replace(acted(action, recorded_at, f"{', '.join(codes)}: dismissed"), kind="proposal_withdrawn", note="")
+    return noted(with_task(case, left), replace(entry, actor=SYSTEM, evidence=()))
+
+
+def _started(case: Case, task: Task, action: Action, seen: Task) -> Task:
+    at = action.event_time
+    started = replace(seen, started_at=min(at, task.started_at or at))
+    if action.measure is None:
+        return started
+    # One that was completed meanwhile may have been started before: the action came late.
+    named = next((one for one in task.measures if one.code == action.measure and not _done(one, at)), None)
+    if named is None:
         _illegal("measure", case, task, f"{action.measure} is completed already")
-    measures = tuple(
-        replace(one, completed_at=action.event_time, completed_by=action.actor.employee_id) if one in named else one
-        for one in task.measures
-    )
-    left = len(pending) > len(named)
-    times = [one.completed_at for one in measures if one.completed_at is not None]
-    return replace(
-        task,
-        state="in_progress" if left else "completed",
-        measures=measures,
-        acknowledged_at=seen,
-        started_at=task.started_at or action.event_time,
-        completed_at=None if left else max([action.event_time, *times]),
-    )
+    begun = replace(named, started_at=min(at, named.started_at or at))
+    return replace(started, measures=tuple(begun if one is named else one for one in task.measures))
 
 
-def _next_round(case: Case, old: Task, action: Action, policy: Policy, recorded_at: datetime) -> Case:
+def _done(measure: TaskMeasure, at: datetime) -> bool:
+    return measure.completed_at is not None and measure.completed_at <= at
+
+
+def _begun(before: Task, after: Task, action: Action) -> list[str]:
+    """The measures that an action says are begun: the one it starts, those it completes."""
+    match action.kind:
+        case "start":
+            return [action.measure] if action.measure is not None else []
+        case "complete":
+            pairs = zip(before.measures, after.measures, strict=True)
+            return [new.code for old, new in pairs if old.completed_at is None and new.completed_at is not None]
+        case _:
+            return []
+
+
+def _next_round(
+    case: Case, old: Task, measure: str | None, action: Action, policy: Policy, recorded_at: datetime
+) -> Case:
     """What is reopened is owed anew, with deadlines from the reopening; the old task's deadlines stand."""
-    codes = [action.measure] if action.measure else list(dict.fromkeys(one.code for one in old.measures))
+    codes = [measure] if measure else list(dict.fromkeys(one.code for one in old.measures))
     task = new_task(policy, old.department, old.severity, codes, action.event_time, old.round + 1, old.owner)
     entry = Entry(
         at=action.event_time,
@@ -161,24 +259,17 @@ def _next_round(case: Case, old: Task, action: Action, policy: Policy, recorded_
     return noted(with_task(case, task), entry)
 
 
+def _of_the_lift(case: Case, action: Action) -> str:
+    """For who may have meant the lift: its measure tells it from the dismissal."""
+    held = in_force(case)
+    if held is None or held.proposal is None or action.kind not in ("approve", "reject"):
+        return ""
+    return f". To {action.kind} the lift of {held.measure}, name it as the measure"
+
+
 def _illegal(field: str, case: Case, task: Task, why: str) -> NoReturn:
     raise Refused(
         "illegal_move",
         field,
         f"{case.case_id}, {task.department}: {why}; legal now: {', '.join(legal_kinds(task))}",
-    )
-
-
-def _entry(action: Action, recorded_at: datetime, detail: str) -> Entry:
-    return Entry(
-        at=action.event_time,
-        recorded_at=recorded_at,
-        actor=action.actor.employee_id,
-        kind=action.kind,
-        detail=detail,
-        department=action.actor.department,
-        measure=action.measure,
-        action_id=action.action_id,
-        note=action.note,
-        evidence=action.evidence,
     )

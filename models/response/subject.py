@@ -14,8 +14,9 @@ from models.events import Action
 from models.policy import PolicyHistory
 from models.response.case import Case, CaseMode
 from models.response.deadlines import next_due, settle
-from models.response.joining import join, open_case, record
-from models.response.moves import act
+from models.response.joining import join, open_case, record, reopen
+from models.response.moves import act, reopens
+from models.response.suspension import in_force, spans
 from models.risk_warning import RiskWarning
 from models.stage import Refused
 
@@ -38,7 +39,7 @@ class SubjectCases(Struct, kw_only=True):
     """State of one subject: bounded by `KEEP_CLOSED` and `MAX_WAITING` beside the open cases.
 
     Args:
-        cases: by number; the open ones and the last closed ones.
+        cases: by number; the open ones, those that hold a suspension in force (one a mode), the last closed ones.
         open: number of the open case by mode.
         acted_until: newest event time of an action, the subject's own watermark.
         stream_time, arrived_at: event time and arrival of the subject's newest record. The newest of a partition's
@@ -61,7 +62,10 @@ class SubjectCases(Struct, kw_only=True):
     def put(self, case: Case, clock: datetime, recorded_at: datetime) -> Case:
         """Keep a changed case, judged by the clock and with its next revision."""
         case = settle(case, clock, recorded_at)
+        before = self.cases.get(case.number)
         case = replace(case, revision=case.revision + 1)
+        if spans(case) != (spans(before) if before is not None else ()):
+            case = replace(case, suspended_revision=case.revision)
         self.cases[case.number] = case
         if case.state == "open":
             self.open[case.mode] = case.number
@@ -91,24 +95,38 @@ class SubjectCases(Struct, kw_only=True):
         """Work a warning in; the cases that changed.
 
         It joins the open case or opens one. A quiet revision of what a closed case holds is noted there: the
-        departments were not told anew, so nothing new is owed.
+        departments were not told anew, so nothing new is owed. Where no case is open, one that shows the measure
+        of a closed case not to be kept opens that one again, quiet or not.
         """
         holder = self.holder(warning.warning_id, mode)
         known = holder.warning(warning.warning_id) if holder else None
         if known is not None and warning.revision <= known.revision:
             return []
+        policy = policies.at(warning.event_time)
+        disproved = self.disproved(warning, mode)
+        if disproved is not None:
+            return [self.put(reopen(disproved, warning, policy, recorded_at), clock, recorded_at)]
         if holder is not None and holder.state == "resolved" and not warning.notify:
             return [self.put(record(holder, warning, recorded_at), clock, recorded_at)]
-        policy = policies.at(warning.event_time)
         if mode in self.open:
             case = join(self.cases[self.open[mode]], warning, policy, recorded_at)
         else:
             case = open_case(self.next_number, mode, warning, policy, recorded_at)
             self.next_number += 1
-            closed = sorted(self.cases.keys() - set(self.open.values()))
+            closed = sorted(
+                number
+                for number, one in self.cases.items()
+                if number not in self.open.values() and in_force(one) is None
+            )
             for number in closed[: max(0, len(closed) - KEEP_CLOSED)]:
                 del self.cases[number]
         return [self.put(case, clock, recorded_at)]
+
+    def disproved(self, warning: RiskWarning, mode: CaseMode) -> Case | None:
+        """The closed case that a warning opens again; None where it has none to open, or another is open."""
+        if warning.disproves is None or mode in self.open:
+            return None
+        return next((one for one in self.cases.values() if one.case_id == warning.disproves and one.mode == mode), None)
 
     # --- actions ---
 
@@ -138,8 +156,11 @@ class SubjectCases(Struct, kw_only=True):
         return range(self.next_number, max(self.next_number, awaited + 1) + 2)
 
     def must_wait(self, number: int) -> bool:
-        """The case is still to come, or earlier actions on it still wait."""
-        return number not in self.cases or any(_number(one.action) == number for one in self.waiting)
+        """The case is still to come, or an earlier action on one of the subject's cases that are there still waits.
+
+        On any of them: what one case suspends, or that it is open, decides what may be done on another.
+        """
+        return number not in self.cases or any(_number(one.action) in self.cases for one in self.waiting)
 
     def known(self, action: Action, number: int) -> bool:
         """This action was taken already."""
@@ -157,18 +178,19 @@ class SubjectCases(Struct, kw_only=True):
         """
         case = self.cases[_number(action)]
         beside = self.open.get(case.mode)
-        if action.kind == "reopen" and beside not in (None, case.number):
+        if reopens(case, action) and beside not in (None, case.number):
             raise Refused(
                 "illegal_move",
                 "kind",
                 f"{action.subject}#{beside} is open: act there; {case.case_id} is not reopened beside it",
             )
-        return act(case, action, policies.at(action.event_time), recorded_at)
+        others = [one for one in self.cases.values() if one.mode == case.mode and one is not case]
+        return act(case, action, policies.at(action.event_time), recorded_at, others)
 
     def release(
         self, until: datetime | None, policies: PolicyHistory, clock: datetime
     ) -> tuple[list[Case], list[tuple[Waiting, Refused]]]:
-        """Let waiting actions go whose case is there, each case's in the order they came.
+        """Let waiting actions go whose case is there, in the order they came.
 
         Args:
             until: event time up to which the warnings are known; None: all of them.
@@ -181,7 +203,7 @@ class SubjectCases(Struct, kw_only=True):
         held: list[Waiting] = []
         for one in self.waiting:
             number = _number(one.action)
-            behind = any(_number(other.action) == number for other in held)
+            behind = any(_number(other.action) in self.cases for other in held)
             if number not in self.cases or behind or (until is not None and one.action.event_time > until):
                 held.append(one)
                 continue

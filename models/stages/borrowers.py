@@ -4,23 +4,31 @@ A loans partition knows its own borrowers only. What it contributes to each enti
 partial total a batch, together with how far this partition has come (`LoanWatermark`), so that `portfolio` can
 merge the partitions in event-time order, whatever their speed. What a borrower's loans say by themselves is judged
 here, as events are taken.
+
+A step that its loan does not allow yet, such as a repayment that overtook its disbursement, waits: it is as if it had
+not come, but for the duplicates of it, which are nothing. When a disbursement of the loan is taken, those that waited
+for it and happened after it are tried again in the order in which they happened, and count as taken just then. What
+would be too late by now, or has waited for as long, becomes a dead letter.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from models.activity.log import ActivityLog
-from models.credit.book import SIGNS, Loans, Step, take
+from models.credit.book import SIGNS, Loans, NotYet, Step, take
+from models.credit.industry import industry_member
 from models.credit.misclassification import DETECTOR, VERSION, judge_class, judge_contagion, subject_of
 from models.episodes import Episode, observe, tell
 from models.events import LoanEvent
-from models.messages import WATERMARK_KEY, LoanDelta, LoanDeltas, LoanWatermark
+from models.messages import WATERMARK_KEY, Approval, LoanDelta, LoanDeltas, LoanWatermark
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, warning_id
 from models.stage import Emit, Record, Refused, States, Tick
 from models.stages.customers import check_time, no_rate, warning_emits
+from models.stages.waiting import WAITING_PREFIX, Waiting, WaitingEvent, WaitingRoom, refused_emit
 
 PROGRESS_KEY = "~progress"
 
@@ -52,6 +60,13 @@ class BorrowerState(Struct, omit_defaults=True):
         return found
 
 
+class Said(Struct):
+    """What a batch says of one entity, so far."""
+
+    deltas: list[LoanDelta] = field(default_factory=list)
+    approvals: list[Approval] = field(default_factory=list)
+
+
 class Progress(Struct):
     """How far a loans partition has come: its newest event time."""
 
@@ -70,45 +85,50 @@ class BorrowersStage:
 
     name = "borrowers"
     topics = ("loans",)
-    state_version = 3
+    state_version = 4
 
     def __init__(self, policies: PolicyHistory, partitions: int, settle: timedelta = timedelta(seconds=2)) -> None:
         self._policies = policies
         self._partitions = partitions
         self._settle = settle
         self._told: dict[int, datetime] = {}
-        self._pending: dict[int, dict[str, list[LoanDelta]]] = {}
+        self._pending: dict[int, dict[str, Said]] = {}
         self._logs: dict[int, ActivityLog] = {}
+        self._room = WaitingRoom(policies)
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
+        """Take a loan event, and what waited for it; or let it wait.
+
+        Raises:
+            Refused: `reserved`; `in_the_future`, `too_late`; `no_rate`; `other_currency`; what its loan does not
+                allow yet, where too many events of the borrower wait already.
+        """
         event: LoanEvent = record.event
-        if event.borrower_id == PROGRESS_KEY:
-            detail = f"no borrower may be called {PROGRESS_KEY}, the stage keeps its progress there: give another id"
+        borrower = event.borrower_id
+        if borrower == PROGRESS_KEY or borrower.startswith(WAITING_PREFIX):
+            detail = f"no borrower may be called {borrower}, the stage keeps its own there: give another id"
             raise Refused("reserved", "borrower_id", detail)
         policy = self._policies.at(event.event_time)
-        state = states.load(event.borrower_id, BorrowerState) or BorrowerState()
+        state = states.load(borrower, BorrowerState) or BorrowerState()
         check_time(event.event_time, record.ingest_time, state.newest, policy)
         if event.kind in SIGNS and event.currency not in policy.rates:
             log = self._logs.setdefault(states.partition, ActivityLog())
             log.refused(record.offset, event.currency, event.event_id, event.event_time)
             raise no_rate(event.currency)
-        if event.event_id in state.seen:
+        waiting = self._room.of(states, borrower)
+        if event.event_id in state.seen or waiting.knows(event.event_id):
             return ()
-        before, newest = state.newest, max(state.newest or event.event_time, event.event_time)
-        loans = state.loans.get(event.entity, {})
-        step = take(loans, event, policy)
-        if loans:
-            state.loans[event.entity] = loans
-        state.seen[event.event_id] = event.event_time
-        emits = list(self._judge(state, step, record, policy, late=before is not None and event.event_time < before))
-        if before is None or newest > before:
-            state.newest = newest
-            self._expire(state, before, event.borrower_id)
-        states.save(event.borrower_id, state)
-        self._pass_on(states, step, record)
-        progress = states.load(PROGRESS_KEY, Progress)
-        if progress is None or event.event_time > progress.watermark:
-            states.save(PROGRESS_KEY, Progress(event.event_time))
+        emits, waited = list[Emit](), list(waiting.events)
+        try:
+            emits += self._take(states, state, waiting, record)
+        except NotYet as refusal:
+            waiting.add(record, refusal)
+        else:
+            if event.kind == "disbursed":
+                emits += self._retry(states, state, waiting, record)
+            states.save(borrower, state)
+        if waiting.events != waited:
+            self._room.keep(states, borrower, waiting)
         return emits
 
     def flush(self, states: States) -> Iterable[Emit]:
@@ -116,22 +136,83 @@ class BorrowersStage:
         if log := self._logs.pop(states.partition, None):
             for batch in log.batches("loans", states.partition):
                 yield Emit("activity", batch.key, batch)
-        for entity, deltas in self._pending.pop(states.partition, {}).items():
-            yield Emit(
-                "portfolio.deltas",
-                entity,
-                LoanDeltas(entity=entity, loans_partition=states.partition, deltas=tuple(deltas)),
+        for entity, said in self._pending.pop(states.partition, {}).items():
+            message = LoanDeltas(
+                entity=entity,
+                loans_partition=states.partition,
+                deltas=tuple(said.deltas),
+                approvals=tuple(said.approvals),
             )
+            yield Emit("portfolio.deltas", entity, message)
         if states.load(PROGRESS_KEY, Progress) is not None:
             yield from self._tell(states, None)
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
-        """A partition that has nothing to say must say so: else the others wait for it for ever."""
+        """Give up what has waited for too long, and say how far the partition has come.
+
+        One that has nothing to say must say so: else the others wait for it for ever.
+        """
+        if not tick.caught_up:
+            return
+        yield from self._give_up(states, self._room.expired(states, tick.now), tick.now)
         told = self._told.get(states.partition)
-        if not tick.caught_up or (told is not None and tick.now - told < self._settle):
+        if told is not None and tick.now - told < self._settle:
             return
         self._told[states.partition] = tick.now
         yield from self._tell(states, tick.now - self._settle)
+
+    def end(self, states: States, now: datetime) -> list[Emit]:
+        """No more events come: refuse what still waits. For an ended history alone."""
+        return self._give_up(states, self._room.everything(states), now)
+
+    def _take(
+        self, states: States, state: BorrowerState, waiting: Waiting, record: Record, *, waited: bool = False
+    ) -> list[Emit]:
+        """Take an event into the borrower's state, and give up what would be too late by now.
+
+        Raises:
+            Refused: as `models.credit.book.take`. Nothing is changed then.
+        """
+        event: LoanEvent = record.event
+        policy, before = self._policies.at(event.event_time), state.newest
+        loans = state.loans.get(event.entity, {})
+        since = max(before or event.event_time, event.event_time) - self._policies.lateness
+        step = take(loans, event, policy, waited=waited, since=since)
+        if loans:
+            state.loans[event.entity] = loans
+        state.seen[event.event_id] = event.event_time
+        emits = list(self._judge(state, step, record, policy, late=before is not None and event.event_time < before))
+        self._pass_on(states, step, record)
+        progress = states.load(PROGRESS_KEY, Progress)
+        if progress is None or event.event_time > progress.watermark:
+            states.save(PROGRESS_KEY, Progress(event.event_time))
+        if before is None or event.event_time > before:
+            state.newest = event.event_time
+            self._expire(state, before, event.borrower_id)
+            emits += self._give_up(states, self._room.too_late(waiting, state.newest), record.now)
+        return emits
+
+    def _retry(self, states: States, state: BorrowerState, waiting: Waiting, disbursed: Record) -> list[Emit]:
+        """Try the events again that waited for a disbursement, each once.
+
+        They go on with its offset: in their partition they count from where it stands.
+        """
+        emits: list[Emit] = []
+        for one in waiting.for_loan(disbursed.event):
+            record = replace(disbursed, event=one.event, ingest_time=one.ingest_time)
+            try:
+                emits += self._take(states, state, waiting, record, waited=True)
+            except NotYet as refusal:
+                waiting.put(one.still(refusal))
+                continue
+            except Refused as refusal:
+                emits.append(refused_emit(one, refusal, disbursed.topic, states.partition, disbursed.now))
+            waiting.remove(one)
+        return emits
+
+    def _give_up(self, states: States, over: Iterable[WaitingEvent], now: datetime) -> list[Emit]:
+        (topic,) = self.topics
+        return [refused_emit(one, one.given_up(), topic, states.partition, now) for one in over]
 
     def _judge(self, state: BorrowerState, step: Step, record: Record, policy: Policy, *, late: bool) -> Iterator[Emit]:
         """What the event's loan, and the borrower's loans together, say now.
@@ -160,7 +241,7 @@ class BorrowersStage:
         """Forget what no event that may still come can be about."""
         assert state.newest is not None  # noqa: S101 - the caller has just moved it
         # How late an event may come is said by its own day's version: an id is kept as long as any of them says.
-        oldest = state.newest - timedelta(days=self._policies.longest(lambda one: one.events.lateness.whole))
+        oldest = state.newest - self._policies.lateness
         state.seen = {name: time for name, time in state.seen.items() if time >= oldest}
         if before is None or before.date() == state.newest.date():
             return
@@ -174,8 +255,10 @@ class BorrowersStage:
             }
 
     def _pass_on(self, states: States, step: Step, record: Record) -> None:
-        """Tell the portfolio of a movement, with what the loan is counted under."""
+        """Tell the portfolio of an approval, or of a movement with what the loan is counted under."""
         movement, event = step.movement, record.event
+        if event.kind == "approved":
+            self._said(states, event.entity).approvals.append(self._approval(record))
         if movement is None:
             return
         loan = movement.loan
@@ -193,7 +276,28 @@ class BorrowersStage:
             group=loan.group,
             real_estate=loan.real_estate,
         )
-        self._pending.setdefault(states.partition, {}).setdefault(event.entity, []).append(delta)
+        self._said(states, event.entity).deltas.append(delta)
+
+    def _said(self, states: States, entity: str) -> Said:
+        return self._pending.setdefault(states.partition, {}).setdefault(entity, Said())
+
+    def _approval(self, record: Record) -> Approval:
+        event: LoanEvent = record.event
+        assert event.amount is not None  # noqa: S101 - an event of a kind that speaks of money has one
+        scheme = self._policies.at(event.event_time).detectors.industry_concentration.scheme
+        return Approval(
+            offset=record.offset,
+            event_id=event.event_id,
+            event_time=event.event_time,
+            loan_id=event.loan_id,
+            borrower=event.borrower_id,
+            member=industry_member(event.industry, scheme),
+            amount=event.amount,
+            currency=event.currency,
+            group=event.group_id,
+            real_estate=event.real_estate,
+            approver=event.approver_id,
+        )
 
     def _tell(self, states: States, caught_up_at: datetime | None) -> Iterator[Emit]:
         progress = states.load(PROGRESS_KEY, Progress)

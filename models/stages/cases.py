@@ -19,6 +19,7 @@ from models.policy import PolicyHistory
 from models.response.agenda import Agenda
 from models.response.case import Case
 from models.response.subject import MAX_WAITING, SubjectCases, Waiting
+from models.response.suspension import suspensions_of
 from models.risk_warning import RiskWarning
 from models.stage import Emit, Record, Refused, States, Tick
 
@@ -34,6 +35,7 @@ class Here(Struct):
     agenda: Agenda
     waiting: set[str] = field(default_factory=set)
     changed: dict[str, Case] = field(default_factory=dict)
+    changed_from: dict[str, int] = field(default_factory=dict)  # the first revision since the last flush
     stream_time: datetime | None = None
     arrived_at: datetime | None = None
     budget: int = AT_ONCE
@@ -55,10 +57,14 @@ class Here(Struct):
         for case in cases:
             self.changed.pop(case.case_id, None)
             self.changed[case.case_id] = case
+            self.changed_from.setdefault(case.case_id, case.revision)
 
 
 class CasesStage:
     """Keeps the cases of every subject; emits each changed one on `cases`, once a batch.
+
+    Where the suspensions of a live one have changed, they go out on `suspensions` too: to the partition of the
+    entity in whose book nothing may be approved. A drill suspends nothing outside of itself.
 
     Args:
         policies: deadlines, owners, measures and escalation, by event time.
@@ -88,11 +94,17 @@ class CasesStage:
         raise TypeError(f"{record.topic} carries no {type(event).__name__}")
 
     def flush(self, states: States) -> Iterable[Emit]:
-        """The cases that the batch changed, as they stand."""
+        """The cases that the batch changed, as they stand, and their suspensions where these changed."""
         here = self._here(states)
         here.budget = AT_ONCE
         changed, here.changed = here.changed, {}
-        return [Emit("cases", case.case_id, case, route=case.subject) for case in changed.values()]
+        since, here.changed_from = here.changed_from, {}
+        emits = [Emit("cases", case.case_id, case, route=case.subject) for case in changed.values()]
+        for case in changed.values():
+            if case.mode == "live" and case.suspended_revision >= since[case.case_id]:
+                message = suspensions_of(case)
+                emits.append(Emit("suspensions", message.key, message, route=message.entity))
+        return emits
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
         """Mark what is overdue by the partition's clock; settle what waited for a warning."""

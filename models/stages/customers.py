@@ -24,7 +24,8 @@ from models.risk_warning import Finding, RiskWarning, warning_id
 from models.stage import Emit, Record, Refused, States, Tick
 
 # Departments with a topic of their own; risk reads `warnings` itself.
-DEPARTMENT_TOPICS = {"credit": "warnings.credit", "operations": "warnings.operations"}
+# The risk department reads `warnings` itself.
+DEPARTMENT_TOPICS = {name: f"warnings.{name}" for name in ("credit", "operations", "it", "clearing", "product")}
 
 
 # One field a detector, made from the registry: a new detector adds a field that old states simply lack.
@@ -179,7 +180,7 @@ class CustomersStage:
 
     def _expire(self, state: CustomerState, topic: str) -> None:
         # How late an event may come is said by its own day's version: an id is kept as long as any of them says.
-        before = state.newest[topic] - timedelta(days=self._policies.longest(lambda one: one.events.lateness.whole))
+        before = state.newest[topic] - self._policies.lateness
         state.seen[topic] = {name: time for name, time in state.seen[topic].items() if time >= before}
         for detector in self._detectors[Transaction if topic == "transactions" else PostReport]:
             detector.expire(getattr(state.detectors, detector.id), before, self._policies)

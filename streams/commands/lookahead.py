@@ -10,7 +10,7 @@ import typer
 from connectors.errors import LiandongError
 from models.credit.industry import UNKNOWN, industry_of
 from models.credit.lookahead import ProposedLoan, look_ahead
-from models.credit.lookahead_limits import policy_limits
+from models.credit.lookahead_industry import all_limits
 from models.credit.lookahead_pace import FEWEST_CHANGES
 from streams.commands.asked_book import (
     Asked,
@@ -85,7 +85,7 @@ def lookahead(
     elif pd is not None or lgd is not None:
         asked.assumed.append(f"--pd and --lgd are of new borrowers: {borrower} has loans and keeps the book's")
     history = asked.book.history(loan.members(), months)
-    found = look_ahead(sums, loan, policy_limits(asked.policy), asked.capital, asked.book.day, history)
+    found = look_ahead(sums, loan, all_limits(asked.policy), asked.capital, asked.book.day, history)
     if format is Format.JSON:
         print_json(asked.head() | {"loan": loan, "answer": found})
         return

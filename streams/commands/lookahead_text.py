@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.credit.lookahead import Change, LimitChange, LookAhead, ProposedLoan
+from models.credit.lookahead_industry import AnyLimit, GrowthLimit
 from models.credit.lookahead_limits import BookLimit, Use
 from models.credit.lookahead_pace import FEWEST_CHANGES, HORIZON_MONTHS, Outcome, Projection
 from models.policy import LEVELS
@@ -13,7 +14,13 @@ from streams.commands.asked_book import Asked, named
 from streams.commands.output import out
 
 NEW = "the new borrower"
-BASES = {"book": "of the book", "net_capital": "× net capital", "tier1_capital": "× Tier 1"}
+BASES = {
+    "book": "of the book",
+    "net_capital": "× net capital",
+    "tier1_capital": "× Tier 1",
+    "then": "growth",
+    "hhi": "HHI",
+}
 SIGNS = {">=": "≥", ">": ">"}
 _NO_DATE: dict[Outcome, str] = {
     "history_too_short": f"of fewer than {FEWEST_CHANGES} months is known how it changed",
@@ -36,19 +43,30 @@ def print_look_ahead(asked: Asked, loan: ProposedLoan, found: LookAhead) -> None
         out.print(_limits(asked, judged))
     _print_breaks(asked, judged)
     _print_pace(asked, judged)
-    unjudged = sorted({short(one.limit) for one in found.limits if one.after is None})
-    if unjudged:
-        out.print(f"not judged, as the capital is not known: {', '.join(unjudged)}", style="yellow", markup=False)
+    _print_unjudged(found)
     asked.print_assumed()
 
 
-def short(limit: BookLimit) -> str:
+def _print_unjudged(found: LookAhead) -> None:
+    why: dict[str, set[str]] = {}
+    for one in found.limits:
+        if one.after is None:
+            reason = "the capital is not known"
+            if isinstance(one.limit, GrowthLimit):
+                months = "1 month" if one.limit.months == 1 else f"{one.limit.months} months"
+                reason = f"{one.subject} had no loans at the end of the month {months} before"
+            why.setdefault(reason, set()).add(short(one.limit))
+    for reason, names in why.items():
+        out.print(f"not judged, as {reason}: {', '.join(sorted(names))}", style="yellow", markup=False)
+
+
+def short(limit: AnyLimit) -> str:
     """A limit's key without what all of them have: `industry.share`, `name.single_tier1`."""
     _, rule, name = limit.name.split(".")[:3]
     return f"{rule.removesuffix('_concentration')}.{name}"
 
 
-def figure_of(limit: BookLimit) -> str:
+def figure_of(limit: AnyLimit) -> str:
     """A limit's figure with what it is a multiple of."""
     return f"{SIGNS[limit.op]} {limit.figure.normalize():f} {BASES[limit.base]}"
 
@@ -146,7 +164,7 @@ def _print_pace(asked: Asked, judged: list[LimitChange]) -> None:
         before, after = one.date_before, one.date_after
         if before.outcome not in _NO_DATE:
             out.print(
-                f"pace: {_level(one)} of {_whose(one)} came nearer by {asked.money(before.pace)} {asked.base} "
+                f"pace: {_level(one)} of {_whose(one)} came nearer by {_pace(asked, one.limit, before)} "
                 f"a month (mean of {before.changes}); it breaks {_when(before)} without the loan, "
                 f"{_when(after)} with it",
                 markup=False,
@@ -157,11 +175,17 @@ def _print_pace(asked: Asked, judged: list[LimitChange]) -> None:
         out.print(f"pace: no day for {', '.join(names)}: {_NO_DATE[outcome]}", markup=False)
 
 
+def _pace(asked: Asked, limit: AnyLimit, found: Projection) -> str:
+    return str(found.pace) if limit.base == "hhi" else f"{asked.money(found.pace)} {asked.base}"
+
+
 def _level(one: LimitChange) -> str:
     return f"{short(one.limit)} {one.limit.level or ''}".strip()
 
 
 def _whose(one: LimitChange) -> str:
+    if not isinstance(one.limit, BookLimit):
+        return one.subject if isinstance(one.limit, GrowthLimit) else "the book"
     if one.limit.largest is not None:
         return f"the {one.limit.largest} largest"
     return " and ".join(one.limit.members) if one.limit.members else one.subject or NEW

@@ -59,6 +59,10 @@ def test_the_loans_and_the_capital_of_the_topics(
     assert (industry["share_before"], industry["share_after"]) == ("0.333333", "0.666667")
     limits = {one["limit"]["name"]: one for one in found["answer"]["limits"]}
     assert limits["detectors.name_concentration.single.control"]["after"]["ratio"] == "0.375000"
+    hhi = limits["detectors.industry_concentration.hhi.control"]
+    assert (hhi["subject"], hhi["before"]["ratio"], hhi["after"]["ratio"]) == ("book", "0.333333", "0.500000")
+    growth = limits["detectors.industry_concentration.growth.control"]  # there was no book a year before
+    assert (growth["subject"], growth["before"], growth["after"]) == ("C", None, None)
     lines = ask("stress", "--growth", "1")["lines"]
     assert [(one["industry"], one["loss_after"]) for one in lines if one["industry"] in ("C", "total")] == [
         ("C", "0.90"),

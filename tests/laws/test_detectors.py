@@ -24,6 +24,7 @@ from models.watch_list import WatchEntry
 from tests.make import at, report, transaction
 
 START = at("2025-01-06 09:00")
+REPORTED = ("system_fault", "clearing_exception", "complaint", "referral", "financing_need")
 # What one customer's state may hold with four large transactions a day, each with a counterparty of its own. A rule by
 # the day keeps the lateness (3 days); one with windows those of a block and the window before it besides; one that asks
 # who is new further `new_after` days of names. None grows with the length of the history.
@@ -36,6 +37,7 @@ MOST_BYTES = {
     "missing_control": 2_000,
     "suspicious_counterparty": 8_000,
     "teller_report": 10,
+    **dict.fromkeys(REPORTED, 10),
 }
 # What knows of the time, of chance, or of anything outside.
 IMPURE_MODULES = {
@@ -80,7 +82,10 @@ def traffic(days: int = 430, customer: str = "C1") -> Iterator[Transaction | Pos
                 origin=dice.choice(["customer", "customer", "bank"]),
             )
         if dice.random() < 0.1:
-            yield report(f"{customer}-r{day}", START + timedelta(days=day, minutes=700), customer_id=customer)
+            when = START + timedelta(days=day, minutes=700)
+            yield report(f"{customer}-r{day}", when, customer_id=customer)
+            for kind in REPORTED:
+                yield report(f"{customer}-{kind}{day}", when, customer_id=customer, kind=kind)
 
 
 def payee(dice: Random, day: int) -> Counterparty:
@@ -130,6 +135,7 @@ def test_ids_are_unique_and_each_has_its_table_in_the_policy(policies: PolicyHis
     for one in DETECTORS:
         assert one.rule(policies.latest) is getattr(policies.latest.detectors, one.id)
     judged_elsewhere = {"silence", "missing_rate", "misclassification"}  # by activity, and by borrowers
+    judged_elsewhere.add("approval_during_suspension")  # by portfolio
     judged_elsewhere |= {f"{one}_concentration" for one in ("industry", "name", "real_estate")}  # by portfolio
     assert not set(policies.latest.detectors.__struct_fields__) - set(names) - judged_elsewhere
 
@@ -154,7 +160,7 @@ def test_step_is_pure(detector: Detector, watched: PolicyHistory) -> None:
     """It changes the state it is given and nothing else: no event, no figures, nothing of the detector's own."""
     taken = [event for event in traffic(60) if isinstance(event, detector.consumes)]
     before = [msgspec.msgpack.encode(event) for event in taken], msgspec.msgpack.encode(watched.latest)
-    state = detector.state_type()
+    state, own = detector.state_type(), dict(getattr(detector, "__dict__", {}))
     for event in taken:
         policy = watched.at(event.event_time)
         twin = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=detector.state_type)
@@ -162,7 +168,7 @@ def test_step_is_pure(detector: Detector, watched: PolicyHistory) -> None:
         assert list(detector.step(twin, event, policy, watched)) == found
         assert twin == state
     assert ([msgspec.msgpack.encode(event) for event in taken], msgspec.msgpack.encode(watched.latest)) == before
-    assert not getattr(detector, "__dict__", {})
+    assert getattr(detector, "__dict__", {}) == own
 
 
 @every_detector
@@ -290,6 +296,7 @@ def test_a_customers_state_is_bounded(detector: Detector, policies: PolicyHistor
     """Four transactions a day with ever new counterparties for 500 days: the state stays below `MOST_BYTES`."""
     assert detector.state_type.__doc__
     state, sizes = detector.state_type(), []
+    kind = detector.id if detector.id in REPORTED else "abnormal_transaction"
     for day in range(500):
         for number in range(4):
             when = START + timedelta(days=day, minutes=number)
@@ -297,7 +304,7 @@ def test_a_customers_state_is_bounded(detector: Detector, policies: PolicyHistor
             fields = {"direction": ("in", "out")[number % 2], "channel": "counter", "counterparty": other}
             event: Any = transaction(f"e{day}-{number}", when, "450000", **fields)
             if detector.consumes is PostReport:
-                event = report(f"e{day}-{number}", when)
+                event = report(f"e{day}-{number}", when, kind=kind)
             list(detector.step(state, event, policies.latest, policies))
         detector.expire(state, when - policies.latest.lateness, policies)
         sizes.append(len(msgspec.msgpack.encode(state)))

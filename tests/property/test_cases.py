@@ -2,7 +2,9 @@
 
 import random
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, get_args
 
 import hypothesis.strategies as st
@@ -11,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from models.events import Action, ActionKind
+from models.messages import Suspensions
 from models.response.case import ACTIVE, Case, Task
 from models.response.moves import TASK_MOVES
+from models.response.suspension import spans
 from models.risk_warning import SEVERITIES, RiskWarning
-from tests.response import DAY, HOUR, MONDAY, Desk, action, warning
+from tests.response import DAY, HOUR, INDUSTRY, MONDAY, Desk, action, on_industry, unreminded, warning
 
 SUBJECTS = ("customer:C1", "industry:B1:K")
 DEPARTMENTS = ("operations", "risk", "credit")
@@ -58,6 +62,8 @@ def frozen(task: Task) -> Frozen:
         task.acknowledge_steps,
         task.steps,
         task.ladder,
+        task.acknowledge_remind_at,
+        task.remind_at,
     )
 
 
@@ -69,7 +75,10 @@ def check_case(case: Case) -> None:
     assert (case.resolved_at is None) == (case.state == "open")
     for task in case.tasks:
         assert task.state in TASK_MOVES
-        assert (task.proposal is not None) == (task.state == "dismiss_proposed")
+        asked = None if task.proposal is None else task.proposal.kind
+        assert (asked == "dismiss") == (task.state == "dismiss_proposed")
+        assert asked != "reopen" or task.state in ("completed", "dismissed")
+        assert task.active or not any(one.proposal for one in task.measures)
         assert (task.done_at is None) == (task.state in ACTIVE)
         assert task.state != "completed" or all(one.completed_at for one in task.measures)
         assert task.acknowledged_at is not None or task.state == "open"
@@ -77,9 +86,22 @@ def check_case(case: Case) -> None:
         assert len(pending) == len(set(pending))
         assert task.escalation_level == len(task.escalated_at) == len(task.escalated_to) <= len(task.ladder)
     for entry in case.history:
-        if entry.kind == "approve":
+        if entry.kind in ("approve", "lifted", "countersigned"):
             proposer = entry.detail.split("proposed by ")[1].split(",")[0]
             assert proposer != entry.actor
+
+
+def check_suspensions(cases: dict[int, Case], told: dict[str, Suspensions]) -> None:
+    """One suspension of a subject and mode at a time, and what others were told is what the case says."""
+    holders = [case.mode for case in cases.values() for one in case.suspensions if one.lifted_at is None]
+    assert len(holders) == len(set(holders))
+    for case in cases.values():
+        for before, after in pairwise(case.suspensions):
+            assert before.started_at <= before.lifted_at <= after.started_at  # type: ignore[operator]
+        if case.mode == "live" and case.suspensions:
+            assert told[case.case_id].spans == spans(case)
+        else:
+            assert case.case_id not in told
 
 
 def check_breaches(case: Case) -> None:
@@ -101,7 +123,7 @@ class Cases(RuleBasedStateMachine):
         self.now = MONDAY
         self.taken: list[Action | RiskWarning] = []
         self.seen: dict[tuple[str, str, int], Frozen] = {}
-        self.measures: dict[tuple[str, str, int], list[tuple[str, datetime, datetime]]] = {}
+        self.measures: dict[tuple[str, str, int], list[tuple[Any, ...]]] = {}
         self.histories: dict[str, tuple[Any, ...]] = {}
 
     def send(self, event: Action | RiskWarning) -> None:
@@ -137,11 +159,11 @@ class Cases(RuleBasedStateMachine):
         # Not by way of `send`: a dead letter's action may be sent again for good.
         emits = self.desk.take(event, ingest=max(self.now, event.event_time))
         assert all(emit.key in before for emit in emits), "a duplicate opened a case"
-        mine = [emit.value for emit in emits if emit.value.subject == event.key]
+        mine = [emit.value for emit in emits if emit.topic == "cases" and emit.value.subject == event.key]
         news = [entry for case in mine for entry in case.history[len(self.histories.get(case.case_id, ())) :]]
         was_refused = any(msgspec.json.decode(b64decode(one.raw), type=Action) == event for one in self.desk.letters)
         if not was_refused:
-            assert {entry.kind for entry in news} <= {"breached", "escalated"}
+            assert {entry.kind for entry in news} <= {"breached", "escalated", "reminded"}
             assert len(self.desk.refused) == refused[0]
 
     @rule(after=st.integers(0, 60 * 100), caught_up=st.booleans())
@@ -162,6 +184,7 @@ class Cases(RuleBasedStateMachine):
             opened = {case.mode: case.number for case in state.cases.values() if case.state == "open"}
             assert opened == state.open
             assert sorted(state.cases) == list(range(1, state.next_number))
+            check_suspensions(state.cases, self.desk.suspensions)
             for case in state.cases.values():
                 assert self.desk.cases[case.case_id] == case
                 check_case(case)
@@ -173,7 +196,7 @@ class Cases(RuleBasedStateMachine):
         assert known <= tasks.keys(), "a task was lost"
         for key, task in tasks.items():
             assert self.seen.setdefault(key, frozen(task)) == frozen(task)
-            lines = [(one.code, one.asked_at, one.due_at) for one in task.measures]
+            lines = [(one.code, one.asked_at, one.due_at, one.remind_at) for one in task.measures]
             before = self.measures.get(key, [])
             assert lines[: len(before)] == before
             self.measures[key] = lines
@@ -198,6 +221,8 @@ TestCases.settings = settings(max_examples=60, stateful_step_count=30, deadline=
 
 
 # --- order ---
+
+Days = Callable[[int, Desk], list[Action | RiskWarning]]
 
 
 def day(seed: int, desk: Desk) -> list[Action | RiskWarning]:
@@ -228,6 +253,50 @@ def day(seed: int, desk: Desk) -> list[Action | RiskWarning]:
                 case_id=f"{subject}#{number}",
                 department=dice.choice(DEPARTMENTS),
                 who=dice.choice(("ling", "mei")),
+                measure=dice.choice((None, None, "suspend_approvals")),
+            )
+        desk.take(event)
+        events.append(event)
+    return events
+
+
+SUSPEND = "suspend_approvals"
+ABOUT_SUSPENSIONS: tuple[tuple[str, str | None], ...] = (
+    *(("acknowledge", None), ("start", None), ("start", SUSPEND), ("complete", SUSPEND), ("reopen", None)),
+    *[("complete", None)] * 6,
+    *(("dismiss", None), ("approve", None), ("reject", None)),
+    *(("lift", None), ("lift", SUSPEND), ("reject", SUSPEND)),
+    *[("approve", SUSPEND)] * 4,
+)
+
+
+def lending(seed: int, desk: Desk) -> list[Action | RiskWarning]:
+    """Some days on one industry, whose cases suspend approvals and are shown that they do not. In order of time."""
+    dice = random.Random(seed)  # noqa: S311
+    now, events = MONDAY, []
+    for n in range(dice.randrange(5, 50)):
+        now += timedelta(minutes=dice.randrange(1, 90))
+        state = desk.states.values.get(INDUSTRY)
+        if state is None or dice.random() < 0.2:
+            event: Action | RiskWarning = on_industry(
+                now,
+                warning_id=f"w{dice.randrange(8)}",
+                revision=n + 1,
+                departments=("credit", "risk") if dice.random() < 0.1 else ("credit",),
+                measures=dice.choice(((SUSPEND,), (SUSPEND, "review_granted_loans"))),
+                notify=dice.random() < 0.5,
+                mode="drill" if dice.random() < 0.1 else "live",
+                disproves=f"{INDUSTRY}#{dice.randrange(1, 4)}" if dice.random() < 0.5 else None,
+            )
+        else:
+            kind, measure = dice.choice(ABOUT_SUSPENSIONS)
+            event = action(
+                kind,
+                now,
+                case_id=f"{INDUSTRY}#{dice.choice(sorted(desk.subject(INDUSTRY).cases)[-3:])}",
+                department=dice.choice(("credit", "credit", "credit", "risk")),
+                who=dice.choice(("ling", "mei")),
+                measure=measure,
             )
         desk.take(event)
         events.append(event)
@@ -242,16 +311,33 @@ def outcomes(desk: Desk) -> dict[str, Any]:
     for subject in desk.states.values:
         for case in desk.subject(subject).cases.values():
             acts = [entry.action_id for entry in case.history if entry.action_id]
-            found[case.case_id] = (case.state, case.resolved_at, case.severity, case.tasks, case.warnings, acts)
-    return found
+            found[case.case_id] = (
+                case.state,
+                case.resolved_at,
+                case.severity,
+                [unreminded(task) for task in case.tasks],
+                case.warnings,
+                case.suspensions,
+                acts,
+            )
+    told = {
+        key: [(one.started_at, one.lifted_at) for one in message.spans] for key, message in desk.suspensions.items()
+    }
+    return found | {"told": told}
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), ahead=st.integers(0, 30), batch=st.integers(1, 7), ticks=st.booleans())
-def test_actions_may_run_ahead_of_the_warnings(seed: int, ahead: int, batch: int, ticks: bool) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    days=st.sampled_from((day, lending)),
+    ahead=st.integers(0, 30),
+    batch=st.integers(1, 7),
+    ticks=st.booleans(),
+)
+def test_actions_may_run_ahead_of_the_warnings(seed: int, days: Days, ahead: int, batch: int, ticks: bool) -> None:
     """The topic `actions` is read some way before the first warning: the cases become the same."""
     ordered = Desk()
-    events = day(seed, ordered)
+    events = days(seed, ordered)
     first = [event for event in events if isinstance(event, Action)][:ahead]
     order = first + [event for event in events if event not in first]
     other = Desk()
@@ -279,3 +365,67 @@ def test_subjects_do_not_touch_one_another(seed: int, shuffle: random.Random) ->
         if shuffle.random() < 0.3:
             other.tick(MONDAY + 3 * DAY + shuffle.randrange(200) * HOUR)
     assert outcomes(other) == outcomes(ordered)
+
+
+# --- suspensions ---
+
+
+class Reading:
+    """Suspensions as a person with a list of what was done would write them down, knowing nothing of tasks.
+
+    One book for real cases and one for drills; each says which case suspends since when, and who wants it lifted.
+    """
+
+    def __init__(self) -> None:
+        self.spans: dict[str, list[tuple[datetime, datetime | None]]] = {}
+        self.holder: dict[str, str] = {}
+        self.proposer: dict[str, str] = {}
+
+    def takes(self, mode: str, deed: Action) -> bool:
+        """Whether an action about a lift is legal."""
+        proposer = self.proposer.get(mode)
+        if self.holder.get(mode) != deed.case_id:
+            return False
+        if deed.kind == "lift":
+            return proposer is None and deed.actor.department == "credit"
+        return proposer is not None and (deed.kind == "reject" or proposer != deed.actor.employee_id)
+
+    def lifts(self, mode: str, deed: Action) -> None:
+        if deed.kind == "lift":
+            self.proposer[mode] = deed.actor.employee_id
+            return
+        del self.proposer[mode]
+        if deed.kind == "approve":
+            spans = self.spans[self.holder.pop(mode)]
+            spans[-1] = (spans[-1][0], deed.event_time)
+
+    def begins(self, mode: str, deed: Action) -> None:
+        if mode not in self.holder:
+            self.holder[mode] = deed.case_id
+            self.spans.setdefault(deed.case_id, []).append((deed.event_time, None))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_suspensions_are_what_a_naive_reading_finds(seed: int) -> None:
+    events, desk, reading = lending(seed, Desk()), Desk(), Reading()
+    for event in events:
+        refused = len(desk.refused)
+        desk.take(event)
+        taken = len(desk.refused) == refused
+        if not isinstance(event, Action):
+            continue
+        case = desk.cases[event.case_id]
+        if event.kind == "lift" or (event.measure and event.kind in ("approve", "reject")):
+            assert taken == reading.takes(case.mode, event)
+            if taken:
+                reading.lifts(case.mode, event)
+        elif taken and event.actor.department == "credit":
+            done = [one.completed_at for task in case.tasks for one in task.measures if one.code == SUSPEND]
+            if (event.kind, event.measure) == ("start", SUSPEND) or event.event_time in done:
+                reading.begins(case.mode, event)
+    told = {
+        key: [(one.started_at, one.lifted_at) for one in message.spans] for key, message in desk.suspensions.items()
+    }
+    assert told == {key: found for key, found in reading.spans.items() if desk.cases[key].mode == "live"}
+    assert {key for key, case in desk.cases.items() if case.suspensions} == reading.spans.keys()

@@ -1,5 +1,7 @@
-"""Small loan histories of two entities: the stream's limits, classes and refusals are the oracle's."""
+"""Small loan histories of two entities: the stream's limits, industries, classes and refusals are the oracle's."""
 
+import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,11 +16,12 @@ from models import oracle
 from models.events import CapitalPosition, LoanEvent
 from models.messages import LoanDeltas, LoanWatermark
 from models.pipeline import END_OF_TIME, LocalPipeline, MemoryStates
-from models.policy import Detectors, Figure, LevelFigures, Limit, Policy, PolicyHistory
+from models.policy import Detectors, Figure, IndustryGrowth, LevelFigures, Limit, Policy, PolicyHistory
 from models.risk_warning import RiskWarning
-from models.stage import Emit, Record, Refused
-from models.stages.borrowers import BorrowersStage
+from models.stage import Emit, Record
 from models.stages.portfolio import PortfolioStage
+from tests.books import altered
+from tests.borrowers import Lent
 from tests.make import CN, at, loan
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -30,6 +33,10 @@ KINDS = ["disbursed"] * 8 + ["repaid"] * 4 + ["overdue", "reclassified"] * 3 + [
 CLASSES = ["normal", "special_mention", "substandard", "loss"]
 CURRENCIES = ["CNY", "CNY", "USD", "CNY", "EUR"]  # of the loans L0, L1 ...
 ESTATES = ["none", "development", "mortgage"]
+INDUSTRIES = ["K70", "C13", "", "F51", "K70", "C13", "J66", "F51"]
+# Eighteen months, with both ends of each: what an industry grew from is the end of one of them.
+MONTHS = [date(2024 + month // 12, month % 12 + 1, 1) for month in range(10, 28)]
+MONTH_DAYS = [day for first in MONTHS for day in (first, first + timedelta(days=14), first - timedelta(days=1))]
 
 steps = st.lists(
     st.tuples(
@@ -45,6 +52,22 @@ steps = st.lists(
         st.integers(0, 5),  # now and then in another currency, or sent twice
     ),
     max_size=50,
+)
+years = st.lists(
+    st.tuples(
+        st.sampled_from(MONTH_DAYS),
+        st.integers(0, 23),
+        st.sampled_from(["disbursed"] * 5 + ["repaid"] * 3 + ["written_off"]),
+        st.integers(0, 7),
+        st.sampled_from(["100", "200", "300", "500", "1000"]),
+        st.just(0),
+        st.just("normal"),
+        st.integers(0, 80),
+        st.none(),
+        st.integers(0, 5),
+    ),
+    min_size=10,
+    max_size=60,
 )
 capitals = st.lists(
     st.tuples(
@@ -62,17 +85,26 @@ def figure(value: str) -> Figure:
     return Figure(value=Decimal(value), unit="", source="a test")
 
 
-def limit(basis: Any, op: Any, *levels: str, **more: Figure) -> Limit:
+def level_figures(*levels: str) -> LevelFigures:
     observation, warning, control = (figure(one) for one in levels)
-    figures = LevelFigures(observation=observation, warning=warning, control=control)
-    return Limit(basis=basis, op=op, figures=figures, **more)
+    return LevelFigures(observation=observation, warning=warning, control=control)
+
+
+def limit(basis: Any, op: Any, *levels: str, **more: Figure) -> Limit:
+    return Limit(basis=basis, op=op, figures=level_figures(*levels), **more)
 
 
 @pytest.fixture(scope="module")
 def versions(policy: Policy) -> tuple[Policy, Policy]:
     """Small books are judged, by every kind of limit; from `SWITCH` on by other figures and without some of them."""
     rules = policy.detectors
-    industry = replace(rules.industry_concentration, minimum_loans=figure("2"), minimum_book=figure("2000"))
+    industry = replace(
+        rules.industry_concentration,
+        minimum_loans=figure("2"),
+        minimum_book=figure("2000"),
+        growth=IndustryGrowth(months=figure("36"), figures=level_figures("0.2", "0.5", "1"), share_from=figure("0.1")),
+        hhi=level_figures("0.4", "0.5", "0.7"),
+    )
     estate = replace(
         rules.real_estate_concentration,
         minimum_book=figure("3000"),
@@ -111,6 +143,35 @@ def versions(policy: Policy) -> tuple[Policy, Policy]:
     )
 
 
+@pytest.fixture(scope="module")
+def growing() -> PolicyHistory:
+    """Industries that grow within two months, then within twelve, then within three; for a while without the HHI."""
+    table = "detectors.industry_concentration"
+    small = (
+        (table, 'value = "1000000"', 'value = "500"'),
+        (table, "value = 20", "value = 1"),
+        (f"{table}.share", '"0.15"', '"0.40"'),
+        (f"{table}.share", '"0.20"', '"0.60"'),
+        (f"{table}.share", '"0.25"', '"0.80"'),
+        (f"{table}.hhi", '"0.15"', '"0.36"'),
+        (f"{table}.hhi", '"0.18"', '"0.50"'),
+        (f"{table}.hhi", '"0.25"', '"0.82"'),
+        ("episodes", "remember = { value = 80", "remember = { value = 4000"),
+    )
+
+    def version(name: str, day: str, *changes: tuple[str, str, str]) -> Policy:
+        made = altered("cn.toml", *small, *changes)
+        return replace(made, policy=replace(made.policy, version=name, valid_from=at(f"{day} 00:00")))
+
+    two, three = ((f"{table}.growth", "value = 12", f"value = {months}") for months in (2, 3))
+    faster = (f"{table}.growth.figures", '"0.30"', '"0.45"')
+    wider = (table, '"0.01"', '"0.04"')
+    blind = version("blind", "2025-10-08")
+    rule = replace(blind.detectors.industry_concentration, hhi=None)
+    blind = replace(blind, detectors=replace(blind.detectors, industry_concentration=rule))
+    return PolicyHistory(version("two", "2024-01-01", two), blind, version("three", "2025-12-31", three, faster, wider))
+
+
 def events_of(found: list[tuple[Any, ...]], *, late: bool) -> list[LoanEvent]:
     """In order of arrival: as they happened, or each some hours later; some of them twice."""
     arriving = []
@@ -127,7 +188,7 @@ def events_of(found: list[tuple[Any, ...]], *, late: bool) -> list[LoanEvent]:
             "days_past_due": days if kind == "overdue" else None,
             "classification": given_class if kind == "reclassified" else None,
         }
-        event = loan(f"e{number:02d}", when, amount, "K70", **fields)
+        event = loan(f"e{number:03d}", when, amount, INDUSTRIES[name], **fields)
         if kind in ("overdue", "reclassified"):
             event = replace(event, amount=None)
         for again in range(1 + (oddity == 4)):
@@ -168,12 +229,10 @@ def refused(policies: PolicyHistory, events: Sequence[LoanEvent]) -> list[tuple[
     return oracle.refusals(loans=oracle.from_events(events), policies=policies).rows()
 
 
-@given(steps, capitals, st.sets(st.integers(0, 50)))
-@settings(max_examples=40, deadline=None)
-def test_in_order_the_stream_equals_the_oracle(
-    versions: tuple[Policy, Policy], found: list[tuple[Any, ...]], given_capital: list[Any], restarts: set[int]
-) -> None:
-    policies, events, capital = PolicyHistory(*versions), events_of(found, late=False), positions(given_capital)
+def in_order(
+    policies: PolicyHistory, events: Sequence[LoanEvent], capital: Sequence[CapitalPosition], restarts: set[int]
+) -> LocalPipeline:
+    """What has come through all stages, restarted after so many events."""
     pipeline = LocalPipeline(policies)
     for one in capital:
         pipeline.feed("capital", one)
@@ -182,8 +241,49 @@ def test_in_order_the_stream_equals_the_oracle(
         if number in restarts:
             pipeline.restart()
     pipeline.finish()
-    assert [(one.event_id, one.reason) for one in pipeline.refusals] == refused(policies, events)
+    return pipeline
+
+
+@given(steps, capitals, st.sets(st.integers(0, 50)))
+@settings(max_examples=40, deadline=None)
+def test_in_order_the_stream_equals_the_oracle(
+    versions: tuple[Policy, Policy], found: list[tuple[Any, ...]], given_capital: list[Any], restarts: set[int]
+) -> None:
+    policies, events, capital = PolicyHistory(*versions), events_of(found, late=False), positions(given_capital)
+    pipeline = in_order(policies, events, capital, restarts)
+    # What still waits at the end is refused after all others.
+    assert sorted((one.event_id, one.reason) for one in pipeline.refusals) == sorted(refused(policies, events))
     assert told(pipeline.warnings) == expected(policies, events, capital)
+
+
+@given(years, capitals, st.sets(st.integers(0, 60)))
+@settings(max_examples=40, deadline=None)
+def test_industries_grow_over_years_as_the_oracle_says(
+    growing: PolicyHistory, found: list[tuple[Any, ...]], given_capital: list[Any], restarts: set[int]
+) -> None:
+    events, capital = events_of(found, late=False), positions(given_capital)
+    pipeline = in_order(growing, events, capital, restarts)
+    assert told(pipeline.warnings) == expected(growing, events, capital)
+
+
+def by_chance(dice: random.Random) -> tuple[Any, ...]:
+    """As one of `years`."""
+    kind = dice.choice(["disbursed"] * 5 + ["repaid"] * 3 + ["written_off"])
+    amount = dice.choice(["100", "200", "300", "500", "1000"])
+    when = dice.choice(MONTH_DAYS), dice.randint(0, 23)
+    return *when, kind, dice.randint(0, 7), amount, 0, "normal", dice.randint(0, 80), None, dice.randint(0, 4)
+
+
+def test_a_long_history_of_growth(growing: PolicyHistory) -> None:
+    """Enough of them that every way to a level and out of it is taken."""
+    dice = random.Random(20260301)  # noqa: S311 - a test's dice
+    ways: Counter[str] = Counter()
+    for _ in range(6):
+        events = events_of([by_chance(dice) for _ in range(300)], late=False)
+        warnings = in_order(growing, events, [], set(range(0, 300, 50))).warnings
+        assert told(warnings) == expected(growing, events, [])
+        ways.update(one.reasons[0].code for one in warnings.values())
+    assert min(ways["growth"], ways["hhi"], ways["share_of_book"]) >= 20, ways
 
 
 @given(steps, capitals)
@@ -191,20 +291,23 @@ def test_in_order_the_stream_equals_the_oracle(
 def test_late_events_that_the_book_has_waited_for_are_judged_as_by_the_oracle(
     versions: tuple[Policy, Policy], found: list[tuple[Any, ...]], given_capital: list[Any]
 ) -> None:
+    waited_for(PolicyHistory(*versions), events_of(found, late=True), positions(given_capital))
+
+
+@given(years, capitals)
+@settings(max_examples=30, deadline=None)
+def test_late_events_of_years_grow_as_the_oracle_says(
+    growing: PolicyHistory, found: list[tuple[Any, ...]], given_capital: list[Any]
+) -> None:
+    waited_for(growing, events_of(found, late=True), positions(given_capital))
+
+
+def waited_for(policies: PolicyHistory, events: Sequence[LoanEvent], capital: Sequence[CapitalPosition]) -> None:
     """The portfolio hears of nothing before all has arrived, as beside a partition that is far behind."""
-    policies, events, capital = PolicyHistory(*versions), events_of(found, late=True), positions(given_capital)
-    borrowers, portfolio = BorrowersStage(policies, 1), PortfolioStage(policies)
-    mine, books = MemoryStates(), MemoryStates()
-    refusals, emits = [], list[Emit]()
-    for offset, event in enumerate(events):
-        try:
-            emits += borrowers.apply(mine, Record("loans", 0, offset, event.event_time, event, event.event_time))
-        except Refused as refusal:
-            refusals.append((event.event_id, refusal.reason))
-    emits += borrowers.flush(mine)
-    assert refusals == refused(policies, events)
+    lent, portfolio, books = Lent(policies, events), PortfolioStage(policies), MemoryStates()
+    assert lent.refused == refused(policies, events)
     end = LoanWatermark(loans_partition=0, loans_partitions=1, caught_up_at=END_OF_TIME)
-    deltas = [emit.value for emit in emits if isinstance(emit.value, LoanDeltas)]
+    emits, deltas = [*lent.emits], [emit.value for emit in lent.emits if isinstance(emit.value, LoanDeltas)]
     records = [("capital", one) for one in capital] + [("portfolio.deltas", one) for one in [*deltas, end]]
     for topic, message in records:
         emits += portfolio.apply(books, Record(topic, 0, 0, END_OF_TIME, message, END_OF_TIME))

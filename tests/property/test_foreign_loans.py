@@ -14,14 +14,14 @@ from msgspec.structs import replace
 from models import oracle
 from models.credit.industry import Scheme
 from models.events import LoanEvent
-from models.messages import LoanWatermark, PortfolioEntry
+from models.messages import LoanDeltas, LoanWatermark, PortfolioEntry
 from models.pipeline import END_OF_TIME, LocalPipeline, MemoryStates
 from models.policy import LevelFigures, Policy, PolicyHistory
 from models.reference import Rate
 from models.risk_warning import RiskWarning
-from models.stage import Emit, Record, Refused
-from models.stages.borrowers import BorrowersStage
+from models.stage import Emit, Record
 from models.stages.portfolio import PortfolioStage
+from tests.borrowers import Lent
 from tests.make import at, loan
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -120,17 +120,10 @@ def test_late_events_that_the_book_has_waited_for_are_judged_as_by_the_oracle(
 ) -> None:
     """The portfolio hears of nothing before all has arrived, as beside a partition that is far behind."""
     policies, events = PolicyHistory(*versions, rates=given_rates), events_of(found, late=True)
-    borrowers, portfolio = BorrowersStage(policies, 1), PortfolioStage(policies)
-    mine, books = MemoryStates(), MemoryStates()
-    refused = set()
-    for offset, event in enumerate(events):
-        try:
-            borrowers.apply(mine, Record("loans", 0, offset, event.event_time, event, event.event_time))
-        except Refused as refusal:
-            refused.add((event.event_id, refusal.reason))
-    assert refused == set(oracle.refusals(loans=oracle.from_events(events), policies=policies).iter_rows())
+    lent, portfolio, books = Lent(policies, events), PortfolioStage(policies), MemoryStates()
+    assert lent.refused == oracle.refusals(loans=oracle.from_events(events), policies=policies).rows()
     end = LoanWatermark(loans_partition=0, loans_partitions=1, caught_up_at=END_OF_TIME)
-    deltas = [emit.value for emit in borrowers.flush(mine) if not isinstance(emit.value, LoanWatermark)]
+    deltas = [emit.value for emit in lent.emits if isinstance(emit.value, LoanDeltas)]
     warnings = {}
     for message in [*deltas, end]:
         for emit in portfolio.apply(books, Record("portfolio.deltas", 0, 0, END_OF_TIME, message, END_OF_TIME)):
@@ -187,10 +180,11 @@ def exposures(loans: Sequence[LoanEvent], policies: PolicyHistory) -> dict[str, 
     opened: dict[str, tuple[str, Fraction]] = {}
     sums: dict[str, Fraction] = {}
     for event in loans:
-        if event.loan_id not in opened:
+        if event.kind == "disbursed" and event.loan_id not in opened:
             on = event.event_time.astimezone(START.tzinfo).date()
             code = event.industry if on >= SWITCH else event.industry[:1]
             opened[event.loan_id] = code or "unknown", Fraction(policies.on(on).rates[event.currency])
+    for event in loans:
         industry, rate = opened[event.loan_id]
         for key in (f"{event.entity}|industry|{industry}", f"{event.entity}|entity|{event.entity}"):
             sums[key] = sums.get(key, Fraction()) + Fraction(moved(event)) * rate

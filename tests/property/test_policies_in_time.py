@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models import oracle
-from models.events import Controls, Counterparty, PostReport, Transaction
+from models.events import Controls, Counterparty, PostReport, ReportKind, Transaction
 from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.policy.checks import contradictions
@@ -285,7 +285,7 @@ def told(customer: str, start: date, dice: Random) -> list[PostReport]:
             f"{customer}-r{number}",
             moment(start, dice.randint(0, WEEKS * 7), dice),
             customer_id=dice.choice([customer, customer, customer, None]),
-            kind=dice.choice(["abnormal_transaction", "doubtful_document", "complaint"]),
+            kind=dice.choice(get_args(ReportKind)),
         )
         for number in range(dice.randint(0, 2))
     ]

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models import oracle
-from models.events import CapitalPosition, Counterparty, LoanEvent, PostReport, Transaction
+from models.events import CapitalPosition, Counterparty, LoanEvent, PostReport, ReportKind, Transaction
 from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import RiskWarning
@@ -47,7 +47,7 @@ reports = st.builds(
     st.just("r"),
     moments,
     customer_id=st.none() | customers,
-    kind=st.sampled_from(["abnormal_transaction", "doubtful_document", "complaint"]),
+    kind=st.sampled_from(get_args(ReportKind)),
 )
 capital = st.builds(
     CapitalPosition,
@@ -131,7 +131,15 @@ def test_the_interleaving_of_customers_does_not_matter(policy: Policy, moves: li
     while any(mine.values()):
         queue = mine[dice.choice([name for name in mine if mine[name]])]
         mixed.feed("transactions", queue.pop(0))
-    assert mixed.warnings == whole.warnings
+    assert told_of(mixed) == told_of(whole)
+
+
+def told_of(pipeline: LocalPipeline) -> dict[str, RiskWarning]:
+    """Without when a currency's warning was told, which both customers share: that is the clock of who came last."""
+    return {
+        key: replace(one, detected_at=START) if one.detector == "missing_rate" else one
+        for key, one in pipeline.warnings.items()
+    }
 
 
 loan_steps = st.lists(

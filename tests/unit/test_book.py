@@ -1,75 +1,20 @@
-"""The life of a loan: every step, every refusal, what stays as it was opened, and what comes late."""
+"""The life of a loan: every step, every refusal, what stays as it was opened, and what comes late.
+
+A step that its loan does not allow waits; here it waits in vain (see `test_waiting_loans`).
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from models.credit.book import Loan
-from models.events import LoanEvent
-from models.messages import LoanDelta, LoanDeltas
-from models.pipeline import MemoryStates
+from models.messages import LoanDelta
 from models.policy import Policy, PolicyHistory
-from models.stage import Record, Refused
-from models.stages.borrowers import BorrowersStage, BorrowerState
-from tests.make import at, loan
-
-
-class Desk:
-    """The borrowers' stage alone, restarted after each event."""
-
-    def __init__(self, policies: PolicyHistory) -> None:
-        self.policies = policies
-        self.states = MemoryStates()
-        self.deltas: list[LoanDelta] = []
-        self.refused: list[tuple[str, str, str]] = []
-        self.details: list[str] = []
-        self._offset = -1
-
-    def feed(self, *events: LoanEvent) -> "Desk":
-        for event in events:
-            self._offset += 1
-            stage = BorrowersStage(self.policies, 1)
-            before = msgspec.msgpack.encode(self.states.values)
-            try:
-                emits = list(stage.apply(self.states, Record("loans", 0, self._offset, at_once(event), event, NOW)))
-            except Refused as error:
-                self.refused.append((event.event_id, error.reason, error.field))
-                self.details.append(error.detail)
-                assert msgspec.msgpack.encode(self.states.values) == before
-                emits = []
-            for emit in [*emits, *stage.flush(self.states)]:
-                if isinstance(emit.value, LoanDeltas):
-                    self.deltas += emit.value.deltas
-            self.states.through_bytes()
-        return self
-
-    @property
-    def state(self) -> BorrowerState:
-        state = self.states.load("B", BorrowerState)
-        assert state is not None
-        return state
-
-    def loan(self, name: str = "L", entity: str = "BANK1") -> Loan:
-        return self.state.loans[entity][name]
-
-
-NOW = at("2026-12-31 00:00")
-
-
-def at_once(event: LoanEvent) -> Any:
-    return event.event_time
-
-
-def step(event_id: str, day: str, kind: str, amount: str | None = None, **fields: Any) -> LoanEvent:
-    """A step in the life of loan L of borrower B; `day` of March 2026, or a whole time."""
-    when = day if "-" in day else f"2026-03-{day} 10:00"
-    event = loan(event_id, when, amount or "1", **({"kind": kind, "loan_id": "L", "borrower_id": "B"} | fields))
-    return event if amount or kind not in ("reclassified", "overdue") else replace(event, amount=None)
+from tests.desk import Desk, step
+from tests.make import at
 
 
 @pytest.fixture
@@ -115,13 +60,15 @@ NEEDS_A_LOAN = ["repaid", "written_off", "reversed", "reclassified", "overdue"]
 def test_a_step_on_a_loan_that_was_never_disbursed(desk: Desk, kind: str) -> None:
     fields = {"classification": "loss", "days_past_due": 9}
     desk.feed(step("e0", "02", "applied", "1000"), step("e1", "03", kind, "5", **fields))
+    assert not desk.refused
+    desk.end()
     assert desk.refused == [("e1", "unknown_loan", "loan_id")]
     assert "send its disbursement first" in desk.details[0]
     # Nothing is changed: the same id is taken later, and no watermark was raised.
     desk.feed(step("d", "02", "disbursed", "5"), step("e1", "03", kind, "5", **fields))
     assert len(desk.refused) == 1
     # Another entity's loan of the same number is another loan.
-    desk.feed(step("e2", "04", kind, "5", entity="BANK2", **fields))
+    desk.feed(step("e2", "04", kind, "5", entity="BANK2", **fields)).end()
     assert desk.refused[1:] == [("e2", "unknown_loan", "loan_id")]
 
 
@@ -129,7 +76,7 @@ def test_a_step_on_a_loan_that_was_never_disbursed(desk: Desk, kind: str) -> Non
 @pytest.mark.parametrize("kind", NEEDS_A_LOAN)
 def test_a_step_on_a_closed_loan(desk: Desk, kind: str, last: str) -> None:
     desk.feed(step("e1", "02", "disbursed", "500"), step("e2", "03", last, "500"))
-    desk.feed(step("e3", "04", kind, "5", classification="loss", days_past_due=9))
+    desk.feed(step("e3", "04", kind, "5", classification="loss", days_past_due=9)).end()
     reason = "nothing_to_reverse" if kind == "reversed" else "closed_loan"
     assert desk.refused == [("e3", reason, "loan_id")]
     assert ("written off" if last == "written_off" else "repaid or reversed in full") in desk.details[0]
@@ -140,6 +87,7 @@ def test_a_step_on_a_closed_loan(desk: Desk, kind: str, last: str) -> None:
 def test_more_than_is_owed(desk: Desk, kind: str) -> None:
     desk.feed(step("e1", "02", "disbursed", "500"), step("e2", "03", "repaid", "100"))
     desk.feed(step("e3", "04", kind, "400.01"), step("e4", "05", kind, "399.99"), step("e5", "06", kind, "0.02"))
+    desk.end()
     assert desk.refused == [("e3", "repays_past_zero", "amount"), ("e5", "repays_past_zero", "amount")]
     assert "400.01 is more than the 400 outstanding on L" in desk.details[0]
     desk.feed(step("e6", "07", kind, "0.01"))
@@ -234,11 +182,11 @@ def test_a_step_that_says_nothing_changes_nothing(desk: Desk) -> None:
     assert (desk.loan().classification, desk.loan().days_past_due) == ("loss", 7)
 
 
-def test_no_borrower_takes_the_place_of_the_stages_progress(desk: Desk) -> None:
+def test_no_borrower_takes_the_place_of_what_the_stage_keeps(desk: Desk) -> None:
     desk.feed(step("e1", "02", "disbursed", "5"), step("e2", "02", "disbursed", "5", borrower_id="~progress"))
     assert desk.refused == [("e2", "reserved", "borrower_id")]
-    desk.feed(step("e3", "03", "repaid", "5"))
-    assert len(desk.refused) == 1
+    desk.feed(step("e3", "03", "repaid", "5"), step("e4", "02", "disbursed", "5", borrower_id="~waiting|B"))
+    assert desk.refused[1:] == [("e4", "reserved", "borrower_id")]
 
 
 def test_an_event_counts_once(desk: Desk) -> None:
@@ -263,7 +211,7 @@ def test_a_closed_loan_stays_closed(policies: PolicyHistory) -> None:
     late = replace(step("e3", "02", "repaid", "1"), event_time=LATER)
     other = replace(step("o", "02", "disbursed", "1", loan_id="O"), event_time=LATER)
     for events in ((late,), (other, late)):
-        desk = Desk(policies).feed(*CLOSED, *events)
+        desk = Desk(policies).feed(*CLOSED, *events).end()
         assert [one[1] for one in desk.refused] == ["closed_loan"]
 
 

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from models import oracle
 from models.messages import PortfolioEntry
-from models.oracle.acceptance import accepted_loans
 from models.oracle.frames import canonical
+from models.oracle.lending import accepted_loans
 from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from tests.make import at, loan

@@ -166,6 +166,8 @@ def test_an_acknowledged_task_goes_up_for_its_completion() -> None:
     case = settle(opened(), sh(3, 2, 15), MONDAY)
     case = settle(did(case, "start", sh(3, 2, 15)), sh(3, 2, 15), MONDAY)
     assert case.tasks[0].escalated_at == (sh(3, 2, 14),)
+    assert next_due(case) == sh(3, 5, 9)  # the reminder
+    case = settle(case, sh(3, 5, 9, 1), MONDAY)
     assert next_due(case) == sh(3, 5, 10)
     assert settle(case, sh(3, 5, 10, 1), MONDAY).tasks[0].escalated_at == (sh(3, 2, 14), sh(3, 5, 10))
 

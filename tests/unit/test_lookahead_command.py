@@ -157,6 +157,36 @@ def test_another_scheme_and_a_limit_that_asks_for_growth(tmp_path: Path) -> None
     assert "no industry '93' in naics" in said
 
 
+def test_growth_and_hhi_of_the_industries(tmp_path: Path, policies: PolicyHistory) -> None:
+    files = write_loans(
+        tmp_path,
+        "2025-03-03 09:00,e0,BANK1,L0,B0,,disbursed,A01,CN-43,5000000,CNY,none",
+        "2025-03-31 23:30,e1,BANK1,L1,B1,,disbursed,C1391,CN-43,1000000,CNY,none",
+        "2025-04-01 00:30,e2,BANK1,L2,B2,,disbursed,C1391,CN-43,100000,CNY,none",
+    )
+    # A million at the end of March 2025, then 1.1: 1.3 is 30 % more, and more than a twentieth of the book.
+    for amount, broken, grown in (("199999.99", False, "0.300000"), ("200000", True, "0.300000")):
+        found = limits(ask(*files, amount=amount))
+        growth = found["industry_concentration.growth.observation"]
+        assert (growth["before"]["ratio"], growth["before"]["headroom"]) == ("0.100000", "200000.00")
+        assert (growth["after"]["ratio"], growth["after"]["broken"], growth["breaks"]) == (grown, broken, broken)
+        assert (growth["date_before"], growth["date_after"]) == (None, None)
+    hhi = found["industry_concentration.hhi.control"]
+    # (5² + 1.1²) / 6.1², and (5² + 1.3²) / 6.3².
+    assert (hhi["subject"], hhi["before"]["ratio"], hhi["after"]["ratio"]) == ("book", "0.704381", "0.672462")
+    assert hhi["date_before"]["outcome"] == "already_reached"
+    shown = run(*files, "--industry", "C", "--amount", "200000", "--on", "2026-03-10").stdout
+    assert "industry.growth observation of C: ≥ 0.3 growth; up to it 200,000 CNY may be lent" in shown
+    assert "not judged, as C had no loans" not in shown
+    shown = run(*files, "--industry", "C", "--amount", "200000", "--on", "2025-04-10").stdout
+    assert "not judged, as C had no loans at the end of the month 12 months before: industry.growth" in shown
+    loans = read(Path(str(files[0])), load_mapping(Path(str(files[2])))).accepted
+    # (5² + 1²) / 6², and as above.
+    history = entity_books(loans, policies, date(2025, 4, 30))["BANK1"].history({"industry": "C"}, 12)
+    assert history.hhi == (Decimal("0.722222222222"), Decimal("0.704380542865"))
+    assert (len(history.past["C"]), history.past["C"][-2:]) == (36, (0, 1000000))
+
+
 def growing(tmp_path: Path) -> list[object]:
     """C grows by 100,000 a month, to 1,600,000 in February."""
     months = ("2025-08", "2025-09", "2025-10", "2025-11", "2025-12", "2026-01", "2026-02")

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from models import oracle
 from models.events import LoanEvent
-from models.oracle.acceptance import accepted_loans
 from models.oracle.book import book_at
 from models.oracle.frames import canonical
+from models.oracle.lending import accepted_loans
 from models.policy import Policy, PolicyHistory
 from models.reference import Rate
 from tests.make import at, loan
@@ -103,11 +103,11 @@ def test_a_refused_event_leaves_no_trace(policy: Policy, policies: PolicyHistory
     assert lateness > timedelta(hours=1)
     start = at("2026-03-01 09:00")
     opened = replace(step("a", "01 09", "disbursed", "100"), event_time=start)
-    unknown = replace(step("x", "20 09", "repaid", "1", loan_id="LY"), event_time=start + lateness * 2)
-    mended = replace(unknown, loan_id="LX", event_time=start)
+    foreign = replace(step("x", "20 09", "repaid", "1", currency="USD"), event_time=start + lateness * 2)
+    mended = replace(foreign, currency="CNY", event_time=start)
     # Neither its time makes others late, nor is its id taken.
-    assert refused(policies, [opened, unknown, mended, mended]) == [("x", "unknown_loan")]
-    assert told(policies, [opened, unknown, mended, mended], "01") == [
+    assert refused(policies, [opened, foreign, mended, mended]) == [("x", "other_currency")]
+    assert told(policies, [opened, foreign, mended, mended], "01") == [
         ("LX", Decimal("99.00"), "normal", 0, "disbursed")
     ]
     # An id that was taken is passed over, at whatever time it comes again; what comes too late is not.

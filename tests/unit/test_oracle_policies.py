@@ -283,7 +283,7 @@ def test_a_class_that_no_law_reports_still_says_what_is_large(policy: Policy) ->
 def book(policies: PolicyHistory, events: Sequence[LoanEvent], capital: Sequence[CapitalPosition] = ()) -> list[Any]:
     base = [loan(f"base-{i}", f"2026-03-01 00:{i:02d}", "50000", "") for i in range(20)]
     frames = {"loans": oracle.from_events([*base, *events]), "capital": oracle.from_events(capital)}
-    found = oracle.warnings(**frames, policies=policies).filter(pl.col("detector") == INDUSTRY)
+    found = oracle.warnings(**frames, policies=policies).filter(pl.col("subject").str.starts_with("industry:"))
     return found.sort("anchor").select("anchor", "severity").rows()
 
 

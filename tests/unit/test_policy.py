@@ -211,7 +211,7 @@ def test_what_is_no_toml() -> None:
 L, S, F = "detectors.large_transaction", "detectors.structuring", "detectors.frequent_large_transfers"
 G, C, R = "detectors.scatter_gather", "detectors.industry_concentration", "response.deadlines"
 E, N, M = "detectors.real_estate_concentration", "detectors.name_concentration", "detectors.misclassification"
-CREDIT_RULES = (C, E, N, M)
+CREDIT_RULES = (C, E, N, M, "detectors.approval_during_suspension")
 CONTRADICTIONS = [
     # four eyes and days
     ("policy", '"head-of-risk"', '"Risk-policy-officer "', "policy.approved_by must differ from policy.proposed_by"),
@@ -284,7 +284,9 @@ CONTRADICTIONS = [
     (C, ', control = "critical"', "", f"{C}.severities lacks control"),
     (C, 'observation = "low"', 'observation = "critical"',
      f"{C}.severities must not fall from observation over warning to control"),
-    (C, '"0.01"', '"0.15"', f"{C}.release must be below share.observation"),
+    (C, '"0.01"', '"0.15"',
+     f"{C}.growth.share_from must be at least release and below 1: it is a share, such as 0.05; "
+     f"{C}.release must be below share.observation"),
     (f"{E}.total.figures", '"0.2025"', '"0.225"',
      f"{E}.total.figures must rise from observation over warning to control"),
     (f"{E}.mortgage", '"0"', '"0.826"',
@@ -309,6 +311,20 @@ CONTRADICTIONS = [
     (f"{R}.high", "value = 2", "value = 5", f"{R}.high.acknowledge must not be longer than that of medium"),
     ("response.measures.file_large_transaction_report", '"working days"', '"days"',
      "response.measures.file_large_transaction_report.due.unit must be working days or calendar days, not days"),
+    ("response", "remind_before = { value = 1,", "remind_before = { value = 0,",
+     "response.remind_before must be above zero, not 0"),
+    ("response", 'remind_before = { value = 1, unit = "working ', 'remind_before = { value = 1, unit = "',
+     "response.remind_before.unit must be working hours, not hours"),
+    # roles and order
+    ("response", '["supervisor", "manager"]', "[]",
+     "response.roles.approve is empty: name who may approve, or leave it out for everybody"),
+    ("response", '["supervisor", "manager"]', '["manager", "manager"]',
+     "response.roles.approve names manager more than once"),
+    ("response", '["supervisor", "manager"]', '[" "]', "response.roles.approve must not hold an empty text"),
+    ("response.measures.strengthen_post_loan_care", '"review_granted_loans"', '"review_loans"',
+     "response.measures.strengthen_post_loan_care.after names review_loans, which response.measures lacks"),
+    ("response.measures.strengthen_post_loan_care", '"review_granted_loans"', '"strengthen_post_loan_care"',
+     "response.measures: strengthen_post_loan_care, after strengthen_post_loan_care: none of them could be completed"),
     # routes
     (S, '"verify_identity"', '"verify_identty"',
      f"{S}.measures names verify_identty, which response.measures lacks"),
@@ -353,6 +369,42 @@ def test_a_department_without_an_owner() -> None:
         )]
         + [f"{one}.departments names credit, which response.owners lacks" for one in CREDIT_RULES]
     )  # fmt: skip
+
+
+def test_measures_that_wait_for_one_another() -> None:
+    """Three in a circle; two that wait for the same one are none."""
+    text = CN
+    for code, after in (("verify_identity", "verify_approval"), ("verify_approval", "put_rate"), ("put_rate", None)):
+        line = f'after = ["{after or "verify_identity"}"]'
+        text = text.replace(f"[response.measures.{code}]\n", f"[response.measures.{code}]\n{line}\n")
+    assert refusal(text) == (
+        "response.measures: verify_identity, after verify_approval, after put_rate, after verify_identity: "
+        "none of them could be completed"
+    )
+    parse_policy(text.replace('after = ["verify_identity"]\n', ""))
+
+
+def test_what_takes_two_and_who_may() -> None:
+    for name in SHIPPED:
+        response = shipped(name).response
+        assert response.four_eyes == ("dismiss", "reopen")
+        assert response.roles == {"approve": ("supervisor", "manager"), "assign": ("officer", "supervisor", "manager")}
+        assert response.remind_before is not None
+        assert (response.remind_before.whole, response.remind_before.unit) == (1, "working hours")
+        assert response.measures["adjust_classification"].countersign
+        assert response.measures["strengthen_post_loan_care"].after == ("review_granted_loans",)
+    for name in ("us.toml", "eu.toml"):
+        assert shipped(name).response.measures["decide_on_suspicious_report"].countersign
+
+
+def test_a_policy_of_before_is_read() -> None:
+    text = CN.replace("countersign = true\n", "").replace('after = ["review_granted_loans"]\n', "")
+    for key in ("four_eyes", "remind_before", "roles"):
+        head, _, rest = text.partition(f"{key} = ")
+        text = head + rest.partition("\n")[2]
+    response = parse_policy(text).response
+    assert (response.four_eyes, response.roles, response.remind_before) == (("dismiss", "reopen"), {}, None)
+    assert not any(one.countersign or one.after for one in response.measures.values())
 
 
 def test_all_contradictions_are_told_at_once() -> None:

@@ -41,7 +41,11 @@ def play(script: Script, policy: Policy) -> Outcome:
 
     def judge(topic: str, event: object, step: Step, offset: int) -> None:
         emits = list(stage.apply(states, Record(topic, 0, offset, step.at, event, step.at)))
-        outcome.cases.extend(one.value for one in [*emits, *stage.flush(states)] if one.topic == "cases")
+        for one in [*emits, *stage.flush(states)]:
+            if one.topic == "cases":
+                outcome.cases.append(one.value)
+            elif one.topic == "suspensions":
+                route(pipeline.feed("suspensions", one.value, step.at), step, offset)
 
     def route(emits: Iterable[Emit], step: Step, offset: int) -> None:
         for emit in emits:
@@ -170,6 +174,7 @@ def test_what_is_refused_names_the_field(outcome: Outcome) -> None:
     assert [(one.source_topic, one.reason, one.field) for one in outcome.dead_letters] == [
         ("transactions", "not_a_number", "amount"),
         ("actions", "no_task", "actor.department"),
+        ("actions", "four_eyes", "actor.employee_id"),
     ]
 
 
@@ -219,7 +224,7 @@ def test_every_kind_of_difference_is_told(script: Script, outcome: Outcome) -> N
     assert "task of credit on industry:LIANDONG-BANK:K#1: missing" in told(
         cases=[one for one in outcome.cases if one.subject.startswith("customer")]
     )
-    assert told(dead_letters=[]).count("not refused") == 2
+    assert told(dead_letters=[]).count("not refused") == 3
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -236,7 +241,7 @@ def test_the_account_tells_it_all_without_colours_where_there_is_no_terminal(
     words = {
         "en": "What came in|[critical] frequent large transfers|late|never answered|linkage office|"
         "Suspend new approvals|not_a_number|high-risk",
-        "zh": "收到了什么|[紧急] 频繁大额转账|逾期|未回应|联动办公室|暂停该行业新增贷款审批|高风险国家",
+        "zh": "收到了什么|[紧急] 频繁大额转账|逾期|未回应|联动办公室|暂停新增贷款审批|暂停期间审批|高风险国家",
     }
     for word in words[lang].split("|"):
         assert word in text

@@ -10,7 +10,7 @@ from models.events import Action
 from models.pipeline import MemoryStates
 from models.response.case import Case
 from models.response.subject import KEEP_CLOSED, MAX_WAITING
-from tests.response import DAY, HOUR, MONDAY, SUBJECT, Desk, action, warning
+from tests.response import DAY, HOUR, MONDAY, SUBJECT, Desk, action, unreminded, warning
 
 OTHER = "customer:C7"
 
@@ -125,14 +125,25 @@ def test_reopening() -> None:
     desk = Desk()
     desk.take(warning())
     answered(desk, 1, HOUR)
-    desk.take(warning(MONDAY + 3 * HOUR, warning_id="w2"), action("reopen", MONDAY + 4 * HOUR))
+    desk.take(action("reopen", MONDAY + 2 * HOUR), warning(MONDAY + 3 * HOUR, warning_id="w2"))
+    desk.take(action("approve", MONDAY + 4 * HOUR, who="mei"))
     assert [(refused.reason, refused.field) for refused in desk.refused] == [("illegal_move", "kind")]
     assert f"{SUBJECT}#2" in desk.refused[0].detail
     answered(desk, 2, 5 * HOUR)
-    desk.take(action("reopen", MONDAY + 7 * HOUR))
+    assert desk.case(1).state == "resolved"
+    desk.take(action("approve", MONDAY + 7 * HOUR, who="mei"))
     assert (desk.case(1).state, desk.subject().open) == ("open", {"live": 1})
     desk.take(warning(MONDAY + 8 * HOUR, warning_id="w3"))
     assert [ref.warning_id for ref in desk.case(1).warnings] == ["w1", "w3"]
+
+
+def test_no_reopening_is_proposed_beside_an_open_case() -> None:
+    desk = Desk()
+    desk.take(warning())
+    answered(desk, 1, HOUR)
+    desk.take(warning(MONDAY + 3 * HOUR, warning_id="w2"), action("reopen", MONDAY + 4 * HOUR))
+    assert [(refused.reason, refused.field) for refused in desk.refused] == [("illegal_move", "kind")]
+    assert f"{SUBJECT}#2 is open: act there" in desk.refused[0].detail
 
 
 def test_closed_cases_are_kept_up_to_a_number() -> None:
@@ -155,7 +166,8 @@ def test_another_subjects_record_moves_the_clock_of_the_partition() -> None:
     desk = Desk()
     desk.take(warning())
     emits = desk.take(warning(MONDAY + 4 * HOUR, subject=OTHER))
-    assert len(emits) == 1  # at the deadline exactly
+    assert {emit.key for emit in emits} == {f"{SUBJECT}#1", f"{OTHER}#1"}
+    assert desk.case().history[-1].kind == "reminded"  # at the deadline exactly: an hour after its reminder
     emits = desk.take(warning(MONDAY + 4 * HOUR + timedelta(seconds=1), subject=OTHER, revision=2))
     assert {emit.key for emit in emits} == {f"{SUBJECT}#1", f"{OTHER}#1"}
     task = desk.cases[f"{SUBJECT}#1"].tasks[0]
@@ -168,7 +180,8 @@ def test_the_wall_clock_carries_the_stream_on() -> None:
     arrival = MONDAY + 28 * 365 * DAY
     desk.take(warning(), ingest=arrival)
     assert desk.tick(arrival) == []
-    assert desk.tick(arrival + 4 * HOUR) == []
+    assert desk.tick(arrival + 3 * HOUR) == []
+    assert len(desk.tick(arrival + 4 * HOUR)) == 1  # reminded
     assert len(desk.tick(arrival + 4 * HOUR + timedelta(seconds=1))) == 1
     assert desk.tick(arrival + 4 * HOUR + timedelta(seconds=2)) == []
     assert desk.case().tasks[0].acknowledge_breached_at == MONDAY + 4 * HOUR
@@ -236,7 +249,7 @@ def test_an_action_that_was_in_time_and_came_late_withdraws_the_breach() -> None
 
 
 def outcome(case: Case) -> tuple[object, ...]:
-    return case.state, case.tasks, case.warnings, case.resolved_at
+    return case.state, [unreminded(task) for task in case.tasks], case.warnings, case.resolved_at
 
 
 def test_actions_that_come_before_their_warning_wait_for_it() -> None:
@@ -270,6 +283,20 @@ def test_what_still_waits_goes_on_when_all_warnings_are_in() -> None:
     desk.tick(MONDAY + 2 * HOUR, caught_up=True)
     assert desk.case().tasks[0].state == "in_progress"
     assert desk.case().tasks[0].acknowledged_at == MONDAY + HOUR
+
+
+def test_what_waits_goes_in_the_order_it_came_over_all_cases_of_a_subject() -> None:
+    second = f"{SUBJECT}#2"
+    desk = Desk()
+    desk.take(action("acknowledge", MONDAY + HOUR), action("complete", MONDAY + 2 * HOUR))
+    desk.take(action("acknowledge", MONDAY + 9 * HOUR, case_id=second))
+    desk.take(action("complete", MONDAY + 9 * HOUR, case_id=second), action("reopen", MONDAY + 7 * HOUR))
+    desk.take(action("approve", MONDAY + 8 * HOUR, who="mei"))
+    desk.take(warning(), warning(MONDAY + 3 * HOUR, warning_id="w2"), warning(MONDAY + 8.5 * HOUR, warning_id="w3"))
+    assert desk.case(2).state == "open"
+    desk.tick(MONDAY + 9 * HOUR)
+    assert desk.letters == []
+    assert (desk.case(1).state, desk.case(2).state) == ("open", "resolved")
 
 
 def test_an_action_whose_case_does_not_come_is_a_dead_letter_in_the_end() -> None:

@@ -12,13 +12,17 @@ from aiokafka.partitioner import DefaultPartitioner
 from faust.types import TP
 from msgspec import Struct
 
+from connectors.codec import Codec
 from connectors.refusals import Undecodable
+from models.policy import PolicyHistory
 from models.stage import Emit, Record, Refused, States, Tick
+from models.stages.borrowers import BorrowersStage
 from streams.batch_consumer import Batch, BatchApp
 from streams.outbox import Message, Outbox, TooLarge, partition_of
 from streams.state import FENCE, Kept, StateError, StateTable
 from streams.step import NoMetrics, StageFailed, StageRunner
 from tests.in_loop import in_loop
+from tests.make import loan
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 CHANGELOG = "test-toy-state-changelog"
@@ -399,3 +403,52 @@ def test_keys_go_where_kafka_puts_them() -> None:
     keys = [f"C{n}".encode() for n in range(200)] + ["客户".encode(), b""]
     places = [partition_of(key, 7) for key in keys]
     assert places == [DefaultPartitioner()(key, list(range(7)), list(range(7))) for key in keys]
+
+
+def lent(name: str, kind: str, borrower: str = "B") -> tuple[bytes, bytes]:
+    """A record of `loans`: key and value."""
+    event = loan(name, "2023-11-01 10:00", "5", kind=kind, loan_id="L", borrower_id=borrower)
+    return borrower.encode(), msgspec.json.encode(event)
+
+
+def borrowers(outbox: MemoryOutbox, policies: PolicyHistory) -> Bench:
+    """A runner of the stage of borrowers, with the wire's own codec."""
+    bench = Bench(outbox)
+    stage = BorrowersStage(policies, 4)
+    bench.runner = StageRunner(stage, Codec(), bench.table, outbox, NoMetrics(), lambda: NOW, cache=100)
+    bench.offsets["loans"] = 0
+    return bench
+
+
+@in_loop
+async def test_what_waits_is_stored_with_the_mark_of_its_record(outbox: MemoryOutbox, policies: PolicyHistory) -> None:
+    bench = await borrowers(outbox, policies).hold()
+    await bench.run(lent("e", "repaid"), topic="loans")
+    # A kill must not leave one without the other: the event would be lost.
+    assert outbox.writes == [("atomic", CHANGELOG, 2)]
+    assert set(outbox.kept()) == {b"B", b"~waiting|B"}
+    assert outbox.kept()[b"B"].applied == {"loans": 0}
+    # Read again it is skipped; another worker knows what waits, and lets it in.
+    other = await borrowers(outbox, policies).hold()
+    await other.run(lent("e", "repaid"), lent("d", "disbursed"), topic="loans", first=0)
+    assert [delta["event_id"] for one in outbox.values("portfolio.deltas") for delta in one.get("deltas", ())] == [
+        "d",
+        "e",
+    ]
+    assert outbox.values("dead-letters") == []
+    assert b"~waiting|B" not in {key.encode() for key in other.runner.lane(0).states.keys()}
+
+
+@in_loop
+async def test_what_waits_in_vain_is_a_dead_letter_of_the_clock(outbox: MemoryOutbox, policies: PolicyHistory) -> None:
+    await (await borrowers(outbox, policies).hold()).run(lent("e", "repaid"), lent("f", "overdue", "C"), topic="loans")
+    bench = await borrowers(outbox, policies).hold()
+    await bench.runner.tick(0, caught_up=False)
+    assert outbox.values("dead-letters") == []
+    await bench.runner.tick(0, caught_up=True)
+    letters = {one["dead_letter_id"]: (one["reason"], one["source_key"]) for one in outbox.values("dead-letters")}
+    assert letters == {"loans/0/0": ("unknown_loan", "B"), "loans/0/1": ("unknown_loan", "C")}
+    assert list(bench.runner.lane(0).states.keys()) == []
+    again = await borrowers(outbox, policies).hold()
+    await again.runner.tick(0, caught_up=True)
+    assert len(outbox.values("dead-letters")) == 2

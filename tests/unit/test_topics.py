@@ -20,10 +20,14 @@ def test_every_topic_of_the_contract_is_there() -> None:
         "mutes",
         "reevaluations",
         "portfolio.deltas",
+        "suspensions",
         "activity",
         "warnings",
         "warnings.credit",
         "warnings.operations",
+        "warnings.it",
+        "warnings.clearing",
+        "warnings.product",
         "cases",
         "portfolio",
         "dead-letters",
@@ -56,7 +60,7 @@ def test_reference_data_is_compacted_and_made_of_events() -> None:
 
 def test_only_what_is_current_state_is_compacted() -> None:
     current = [spec.name for spec in TOPICS.values() if spec.compacted and spec.direction != "reference"]
-    assert current == ["cases", "portfolio", "redrives"]
+    assert current == ["suspensions", "cases", "portfolio", "redrives"]
 
 
 def test_the_dead_letter_of_the_largest_record_fits() -> None:

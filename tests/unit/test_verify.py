@@ -10,12 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from connectors.settings import Settings
+from models.events import LoanEvent
+from models.messages import Suspension, Suspensions
 from models.pipeline import LocalPipeline
 from models.policy import Policy, PolicyHistory
 from models.reference import Rate
 from models.risk_warning import Reason, RiskWarning, Window, warning_id
 from streams import verify
-from tests.make import at, report, transaction
+from tests.make import at, loan, report, transaction
 
 BRANCH = "branch:B"
 
@@ -163,3 +165,81 @@ def test_an_event_from_the_future_is_refused_here_as_by_the_workers(
     topics = week(until="2026-03-05 12:00")
     topics["transactions"].append(transaction("far", "2027-01-01 00:00", "900000", customer_id="F", method="cash"))
     assert compare(monkeypatch, PolicyHistory(small), topics, at("2026-03-05 12:00")).agrees
+
+
+INDUSTRY = "industry:BANK1:K"
+
+
+def suspended(revision: int, lifted: str | None = None) -> Suspensions:
+    """Industry K, since 2 March 2026."""
+    span = Suspension(started_at=at("2026-03-02 09:00"), started_by="H1", lifted_at=at(lifted) if lifted else None)
+    return Suspensions(case_id=f"{INDUSTRY}#1", subject=INDUSTRY, entity="BANK1", revision=revision, spans=(span,))
+
+
+def disproved(policy: Policy, approval: LoanEvent) -> RiskWarning:
+    """As the workers would tell of an approval in industry K."""
+    rule = policy.detectors.approval_during_suspension
+    when = approval.event_time
+    reason = Reason(
+        code="approved_while_suspended",
+        observed=when.isoformat(),
+        threshold="2026-03-02T09:00:00+08:00",
+        unit="time",
+        text_zh="",
+        text_en="",
+    )
+    return RiskWarning(
+        warning_id=warning_id("approval_during_suspension", 1, INDUSTRY, approval.event_id),
+        revision=1,
+        detector="approval_during_suspension",
+        detector_version=1,
+        policy_version=policy.version,
+        mode="live",
+        severity=rule.severity,
+        subject=INDUSTRY,
+        departments=rule.departments,
+        reasons=(reason,),
+        event_ids=(approval.event_id,),
+        event_count=1,
+        window=Window(*policy.bank_calendar.day_window(policy.bank_calendar.day_of(when))),
+        measures=rule.measures,
+        event_time=when,
+        detected_at=when,
+        disproves=f"{INDUSTRY}#1",
+    )
+
+
+def test_approvals_are_held_against_the_newest_word_of_each_case(
+    monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> None:
+    policies = PolicyHistory(policy)
+    inside, behind = (loan(f"a{day}", f"2026-03-0{day} 10:00", "1000", kind="approved") for day in (3, 5))
+    told = [disproved(policy, inside)]
+    messages = [suspended(1), suspended(2, "2026-03-05 09:00"), suspended(1)]
+    topics: dict[str, list[Any]] = {"loans": [inside, behind], "suspensions": messages, "warnings": told}
+    result = compare(monkeypatch, policies, topics)
+    assert result.agrees, (result.missing, result.extra)
+    assert result.by_detector == {"approval_during_suspension": (1, 0, 0)}
+    assert result.other_severity == []
+    assert result.read == {
+        **{"transactions": 0, "reports": 0, "loans": 2, "capital": 0},
+        **{"suspensions": 3, "warnings": 1},
+    }
+    result = compare(monkeypatch, policies, topics | {"warnings": []})
+    assert [(line.detector, line.subject) for line in result.missing] == [("approval_during_suspension", INDUSTRY)]
+
+
+def test_an_approval_that_overtook_the_lift_that_allows_it_is_one_too_many(
+    monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> None:
+    approval = loan("a5", "2026-03-05 10:00", "1000", kind="approved")
+    topics: dict[str, list[Any]] = {
+        "loans": [approval],
+        "suspensions": [suspended(1)],
+        "warnings": [disproved(policy, approval)],
+    }
+    assert compare(monkeypatch, PolicyHistory(policy), topics).agrees
+    topics["suspensions"] = [suspended(2, "2026-03-05 10:00")]
+    result = compare(monkeypatch, PolicyHistory(policy), topics)
+    assert [line.subject for line in result.extra] == [INDUSTRY]
+    assert result.missing == []

@@ -1,15 +1,19 @@
-"""The departments' answers on the scripted day: operations in time, credit late, risk never, clearing out of turn."""
+"""The departments' answers on the scripted day: operations in time, credit late, risk never, clearing out of turn.
+
+Credit suspends new approvals, somebody approves a loan all the same, and lifting the suspension takes two.
+"""
 
 from datetime import date, datetime
 
 from connectors.sources.simulator.script import ExpectedTask
-from connectors.sources.simulator.stage_directions import FIRMS, SUSPECT, Clock, Notebook, minutes
+from connectors.sources.simulator.stage_directions import FIRMS, SUPERVISOR, SUSPECT, Clock, Notebook, minutes
+from models.events import ActionKind
 from models.policy import Policy
 from models.risk_warning import Department
 
 
-def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, warned_at: datetime) -> None:
-    """Add the actions to the day's steps.
+def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, warned_at: datetime) -> datetime:
+    """Add the actions to the day's steps; when credit had done all that it was asked for.
 
     Args:
         industry_case: the case on the industry that the book drifts into.
@@ -24,7 +28,7 @@ def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, war
     for number, measure in enumerate(operations_measures(policy)):
         text = policy.response.measures[measure]
         at = clock.at(day, 240 + 30 * number)  # the last one when risk has let its own time pass
-        book.action(at, case, "operations", "complete", f"Operations: {text.en}", f"运营部：{text.zh}", measure)
+        book.completes(at, case, "operations", f"Operations: {text.en}", f"运营部：{text.zh}", measure)
     book.action(
         clock.at(day, 300),
         case,
@@ -40,7 +44,7 @@ def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, war
     for number, measure in enumerate(measures_of(policy, "large_transaction", "operations")):
         text = policy.response.measures[measure]
         at = clock.at(day, 420 + 10 * number)
-        book.action(at, filing, "operations", "complete", f"Operations: {text.en}", f"运营部：{text.zh}", measure)
+        book.completes(at, filing, "operations", f"Operations: {text.en}", f"运营部：{text.zh}", measure)
 
     severity = policy.detectors.industry_concentration.severities["observation"]
     allowed = minutes(60) * float(policy.response.deadlines[severity].acknowledge.value)
@@ -52,7 +56,46 @@ def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, war
     for number, measure in enumerate(measures_of(policy, "industry_concentration", "credit")):
         text = policy.response.measures[measure]
         at = later(late, minutes(30 + 15 * number))
-        book.action(at, industry_case, "credit", "complete", f"Credit: {text.en}", f"信贷部：{text.zh}", measure)
+        at = book.completes(at, industry_case, "credit", f"Credit: {text.en}", f"信贷部：{text.zh}", measure)
+    return at
+
+
+def add_breach_answers(book: Notebook, industry_case: str, approved_at: datetime) -> None:
+    """What follows from an approval while approvals are suspended, and how the suspension is lifted in the end."""
+    later = book.policy.bank_calendar.add_working_time
+    owed = measures_of(book.policy, "approval_during_suspension", "credit")
+    book.action(
+        later(approved_at, minutes(10)),
+        industry_case,
+        "credit",
+        "acknowledge",
+        "Credit acknowledges that its measure was not kept",
+        "信贷部签收：其措施未被遵守",
+    )
+    book.action(
+        later(approved_at, minutes(12)), industry_case, "risk", "acknowledge", "Risk acknowledges", "风险部签收"
+    )
+    for number, measure in enumerate(owed):
+        text = book.policy.response.measures[measure]
+        at = later(approved_at, minutes(20 + number))
+        book.completes(at, industry_case, "credit", f"Credit: {text.en}", f"信贷部：{text.zh}", measure)
+    book.action(
+        later(approved_at, minutes(30)),
+        industry_case,
+        "risk",
+        "complete",
+        "Risk has spoken with the approver",
+        "风险部已约谈审批人",
+    )
+    proved = next(one for one in owed if book.policy.response.measures[one].proof == "no_approvals")
+    moves: tuple[tuple[int, Department, ActionKind, str, str], ...] = (
+        (40, "credit", "lift", "Credit proposes to lift the suspension", "信贷部提议解除暂停"),
+        (41, "credit", "approve", "The proposer tries to approve it alone", "提议人试图自行批准"),
+        (50, "risk", "approve", "Risk agrees: the suspension is lifted", "风险部同意：暂停解除"),
+    )
+    for after, department, kind, note_en, note_zh in moves:
+        at = later(approved_at, minutes(after))
+        book.action(at, industry_case, department, kind, note_en, note_zh, proved, SUPERVISOR)
 
 
 def operations_measures(policy: Policy) -> list[str]:
@@ -76,4 +119,6 @@ def expected_tasks(industry_case: str) -> tuple[ExpectedTask, ...]:
         ExpectedTask(f"customer:{SUSPECT}#1", "operations", "in_time"),
         ExpectedTask(f"customer:{SUSPECT}#1", "risk", "never"),
         ExpectedTask(industry_case, "credit", "late"),
+        ExpectedTask(industry_case, "credit", "in_time", round=2),
+        ExpectedTask(industry_case, "risk", "in_time"),
     )

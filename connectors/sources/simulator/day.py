@@ -5,11 +5,12 @@ from decimal import Decimal
 
 import msgspec
 
-from connectors.sources.simulator.answers import add_answers, expected_tasks
+from connectors.sources.simulator.answers import add_answers, add_breach_answers, expected_tasks
 from connectors.sources.simulator.bank import INDUSTRIES, REAL_ESTATE, home_of
 from connectors.sources.simulator.dice import Dice, money
+from connectors.sources.simulator.expected import expected_warnings
 from connectors.sources.simulator.lending import CAPITAL_TO_BOOK
-from connectors.sources.simulator.script import Expectations, ExpectedRefusal, ExpectedWarning, Script
+from connectors.sources.simulator.script import Expectations, ExpectedRefusal, Script
 from connectors.sources.simulator.stage_directions import (
     BRANCH,
     ENTITY,
@@ -20,13 +21,13 @@ from connectors.sources.simulator.stage_directions import (
     Clock,
     Notebook,
     earlier,
+    minutes,
     shop,
     supplier,
 )
 from models.credit.industry import industry_member
 from models.events import CapitalPosition, Counterparty, LoanEvent, LoanKind, PostReport, Reporter
-from models.policy import LEVELS, LargeTransaction, Level, Policy
-from models.risk_warning import Severity, raised
+from models.policy import LEVELS, Level, Policy
 
 THE_DAY = date(2026, 3, 2)  # a Monday; the bank is open
 HISTORY_DAYS = 10  # two working weeks
@@ -73,16 +74,19 @@ class _Day:
         self.drift()
         self.dirt()
         industry_case = f"industry:{ENTITY}:{self.member}#1"
-        add_answers(self.book, self.clock, self.day, industry_case, self.clock.at(self.day, DRIFT["observation"]))
+        warned_at = self.clock.at(self.day, DRIFT["observation"])
+        suspended = add_answers(self.book, self.clock, self.day, industry_case, warned_at)
+        add_breach_answers(self.book, industry_case, self.approve_all_the_same(suspended))
         return Script(
             day=self.day,
             steps=self.book.steps,
             expectations=Expectations(
-                warnings=self.expected_warnings(),
+                warnings=expected_warnings(self.policy, self.burst(), self.member),
                 tasks=expected_tasks(industry_case),
                 refused=(
                     ExpectedRefusal("transactions", FIRMS[2], "amount"),
                     ExpectedRefusal("actions", f"customer:{SUSPECT}", "actor.department"),
+                    ExpectedRefusal("actions", f"industry:{ENTITY}:{self.member}", "actor.employee_id"),
                 ),
                 duplicates=tuple(self.duplicates),
             ),
@@ -309,6 +313,20 @@ class _Day:
             )
             self.apply_for(self.clock.at(self.day, minute + 3), "I", half)
 
+    def approve_all_the_same(self, suspended: datetime) -> datetime:
+        """A loan in the industry is approved although credit has suspended that; when."""
+        at = self.policy.bank_calendar.add_working_time(suspended, minutes(30))
+        approval = msgspec.structs.replace(
+            self.loan_event(at, "K", "approved", self.book.amount(800_000)), approver_id="credit-0031"
+        )
+        self.book.add(
+            at,
+            approval,
+            "A real-estate loan is approved although credit has suspended that",
+            "信贷部已暂停房地产审批，仍有一笔贷款获批",
+        )
+        return at
+
     def dirt(self) -> None:
         """Bytes that are no event. Its action counterpart is among the answers."""
         at = self.clock.at(self.day, 205)
@@ -323,54 +341,3 @@ class _Day:
             'A feed sends a transaction with the amount "NaN"',
             "某系统送来金额为“NaN”的交易",
         )
-
-    # ------------------------------------------------------- what must follow
-
-    def expected_warnings(self) -> tuple[ExpectedWarning, ...]:
-        rules, subject = self.policy.detectors, f"customer:{SUSPECT}"
-        threshold = rules.large_transaction.person_cross_border.amounts[self.book.currency]
-        filing = filing_severity(sum(self.burst(), Decimal(0)) / threshold, rules.large_transaction)
-        if filing != "low":  # routine filings corroborate nothing
-            filing = raised(filing)
-        frequent, report, industry = (
-            rules.frequent_large_transfers,
-            rules.teller_report,
-            rules.industry_concentration,
-        )
-        return tuple(
-            sorted(
-                (
-                    ExpectedWarning(subject, "large_transaction", filing, rules.large_transaction.departments),
-                    # One step for the suspicious payees, one for the teller who says the same.
-                    ExpectedWarning(
-                        subject, "frequent_large_transfers", raised(frequent.severity, 2), frequent.departments
-                    ),
-                    # Each transfer stays just below the threshold, and the payees' country is of high risk; the
-                    # teller's report raises both by a step.
-                    ExpectedWarning(
-                        subject, "structuring", raised(rules.structuring.severity), rules.structuring.departments
-                    ),
-                    ExpectedWarning(
-                        subject,
-                        "suspicious_counterparty",
-                        raised(rules.suspicious_counterparty.severity),
-                        rules.suspicious_counterparty.departments,
-                    ),
-                    ExpectedWarning(subject, "teller_report", raised(report.severity), report.departments),
-                    ExpectedWarning(
-                        f"customer:{FIRMS[0]}", "large_transaction", "low", rules.large_transaction.departments
-                    ),
-                    ExpectedWarning(
-                        f"industry:{ENTITY}:{self.member}",
-                        "industry_concentration",
-                        industry.severities["control"],
-                        industry.departments,
-                    ),
-                )
-            )
-        )
-
-
-def filing_severity(times: Decimal, rule: LargeTransaction) -> Severity:
-    """How grave so many times the reporting threshold are."""
-    return "high" if times >= rule.high_from.value else "medium" if times >= rule.medium_from.value else "low"

@@ -43,12 +43,14 @@ def differences(
     for case in cases:
         if case.case_id not in newest or case.revision >= newest[case.case_id].revision:
             newest[case.case_id] = case
-    answers = {(case.case_id, task.department): answer_of(task) for case in newest.values() for task in case.tasks}
+    answers = {
+        (case.case_id, task.department, task.round): answer_of(task) for case in newest.values() for task in case.tasks
+    }
     for task in expected.tasks:
-        answer = answers.pop((task.case_id, task.department), "missing")
+        answer = answers.pop((task.case_id, task.department, task.round), "missing")
         if answer != task.answer:
-            found.append(f"task of {task.department} on {task.case_id}: {answer}, expected {task.answer}")
-    found += [f"unexpected task of {department} on {case_id}" for case_id, department in answers]
+            found.append(f"{_owed(task.case_id, task.department, task.round)}: {answer}, expected {task.answer}")
+    found += [f"unexpected: {_owed(*one)}" for one in answers]
 
     refused = sorted({(one.source_topic, one.source_key or "", one.field) for one in dead_letters})
     due = sorted((one.topic, one.key, one.field) for one in expected.refused)
@@ -57,6 +59,11 @@ def differences(
     ]
     found += [f"refused: {topic} {key} ({field})" for topic, key, field in refused if (topic, key, field) not in due]
     return found
+
+
+def _owed(case_id: str, department: str, round_: int) -> str:
+    again = f" (round {round_})" if round_ > 1 else ""
+    return f"task of {department} on {case_id}{again}"
 
 
 def _told(subject: str, detector: str, severity: str, departments: tuple[str, ...]) -> str:

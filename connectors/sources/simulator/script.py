@@ -49,11 +49,13 @@ class ExpectedTask(Struct, frozen=True, order=True):
 
     Args:
         answer: `in_time`, `late` (a deadline was missed) or `never` (not even acknowledged, so escalated).
+        round: of the department's tasks on the case.
     """
 
     case_id: str
     department: Department
     answer: Answer
+    round: int = 1
 
 
 class ExpectedRefusal(Struct, frozen=True, order=True):

@@ -20,6 +20,7 @@ PERSONS = ("C-1001", "C-1002", "C-1003", "C-1004", "C-1005", "C-1006")
 FIRMS = ("E-2001", "E-2002", "E-2003")
 SHOPS = ("家乐超市", "百味餐厅", "城东药房", "新知书店", "顺达加油站")
 SUPPLIERS = ("恒信物流有限公司", "瑞丰包装有限公司", "金桥电子有限公司")
+OFFICER, SUPERVISOR = 7, 2  # numbers of each department's employees
 # The day is told in minutes of an eight-hour day; a bank with other hours gets it stretched to fit.
 TOLD_MINUTES = 480
 
@@ -81,18 +82,35 @@ class Notebook:
         note_en: str,
         note_zh: str,
         measure: str | None = None,
+        who: int = OFFICER,
     ) -> None:
-        """A department's move on a case."""
+        """A department's move on a case, by the employee of this number."""
         action = Action(
             action_id=f"day-a{self.number():04d}",
             event_time=at,
             case_id=case_id,
-            actor=Actor(employee_id=f"{department}-0007", department=department),
+            actor=Actor(
+                employee_id=f"{department}-{who:04d}",
+                department=department,
+                role="supervisor" if who == SUPERVISOR else "officer",
+            ),
             kind=kind,
             measure=measure,
             note=note_zh,
         )
         self.raw(at, "actions", action.key, action, note_en, note_zh)
+
+    def completes(
+        self, at: datetime, case_id: str, department: Department, note_en: str, note_zh: str, measure: str
+    ) -> datetime:
+        """An officer completes a measure, and its supervisor countersigns where it takes two; when it is done."""
+        self.action(at, case_id, department, "complete", note_en, note_zh, measure)
+        if not self.policy.response.measures[measure].countersign:
+            return at
+        at = self.policy.bank_calendar.add_working_time(at, minutes(5))
+        said = f"Countersigned: {note_en}", f"复核通过：{note_zh}"
+        self.action(at, case_id, department, "approve", *said, measure, SUPERVISOR)
+        return at
 
     def amount(self, value: float) -> Decimal:
         """So much in the thinking of CNY, in the policy's base currency."""

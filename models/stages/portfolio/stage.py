@@ -6,6 +6,8 @@ at once and marked late.
 
 Nothing ever falls below zero: a repayment counts no sooner than the disbursements it was checked against (see
 `models.credit.book`), comes from the same partition behind them, and is sorted behind them.
+
+Approvals wait for nobody: whether one is in a suspended time does not depend on what came before it.
 """
 
 from bisect import insort
@@ -13,10 +15,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from models.events import CapitalPosition
-from models.messages import CapitalVersion, LoanDeltas, LoanWatermark
+from models.messages import CapitalVersion, LoanDeltas, LoanWatermark, Suspensions
 from models.money import convert
 from models.policy import PolicyHistory
 from models.stage import Emit, Record, Refused, States, Tick
+from models.stages.portfolio.approvals import Approvals
 from models.stages.portfolio.books import Books
 from models.stages.portfolio.industries import judge_industries
 from models.stages.portfolio.limits import judge_names, judge_real_estate
@@ -34,22 +37,23 @@ from models.stages.portfolio.states import (
 
 
 class PortfolioStage:
-    """Merges partial totals by entity and judges its industries, real estate, borrowers and groups.
+    """Merges partial totals by entity and judges its industries, real estate, borrowers and groups, and approvals.
 
     Args:
         policies: for limits, calendar and rates, by event time.
     """
 
     name = "portfolio"
-    topics = ("portfolio.deltas", "capital")
-    state_version = 3
+    topics = ("portfolio.deltas", "capital", "suspensions")
+    state_version = 4
 
     def __init__(self, policies: PolicyHistory) -> None:
         self._policies = policies
         self._partitions: dict[int, Books] = {}
+        self._approvals: dict[int, Approvals] = {}
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
-        """Take what a loans partition says, or a capital position.
+        """Take what a loans partition says, a capital position, or what a case suspends.
 
         Raises:
             Refused: `no_rate`; `reserved`, for an entity whose name is like a key of the stage's own.
@@ -61,6 +65,8 @@ class PortfolioStage:
             raise Refused("reserved", "entity", f"no entity may be called {event.entity}: names do not begin with ~")
         if isinstance(event, LoanDeltas):
             return self._merge(states, event, record.now)
+        if isinstance(event, Suspensions):
+            return self._approvals_of(states).suspend(event, record.now)
         return self._capital(states, event, record.now)
 
     def flush(self, states: States) -> Iterable[Emit]:
@@ -81,13 +87,20 @@ class PortfolioStage:
             books = self._partitions[states.partition] = Books(states)
         return books
 
+    def _approvals_of(self, states: States) -> Approvals:
+        approvals = self._approvals.get(states.partition)
+        if approvals is None or approvals.states is not states:
+            approvals = self._approvals[states.partition] = Approvals(states, self._policies)
+        return approvals
+
     def _merge(self, states: States, message: LoanDeltas, now: datetime) -> Iterable[Emit]:
         state = states.load(message.entity, EntityState) or EntityState()
         taken = state.offsets.get(message.loans_partition, -1)
         fresh = [delta for delta in message.deltas if delta.offset > taken]
-        if not fresh:
+        approvals = [one for one in message.approvals if one.offset > taken]
+        if not fresh and not approvals:
             return []
-        state.offsets[message.loans_partition] = fresh[-1].offset
+        state.offsets[message.loans_partition] = max([one.offset for one in fresh] + [one.offset for one in approvals])
         books = self._books(states)
         emits: list[Emit] = []
         for delta in fresh:
@@ -101,6 +114,7 @@ class PortfolioStage:
             merge.waiting.append(message.entity)
             states.save(MERGE_KEY, merge)
         states.save(message.entity, state)
+        emits += self._approvals_of(states).take(message.entity, approvals, now)
         return emits
 
     def _advance(self, states: States, message: LoanWatermark, now: datetime) -> Iterable[Emit]:

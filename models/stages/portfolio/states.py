@@ -17,6 +17,7 @@ from models.messages import CapitalVersion, LoanDelta
 from models.policy import Level
 
 MERGE_KEY = "~merge"
+HHI, TOP_TEN = "hhi", "top_ten"  # the whole book's standings, beside those of real estate
 RESERVED = "~"  # no entity's name begins so: the keys of all other states do
 
 NameDimension = Literal["borrower", "group"]
@@ -69,12 +70,17 @@ def pending_of(delta: LoanDelta) -> Pending:
 
 
 class Member(Struct):
-    """One industry of an entity's book, its level, and the day its present episode began."""
+    """One industry of an entity's book, its level, the day its present episode began, and what it came to before.
+
+    Args:
+        ends: its exposure at each month end.
+    """
 
     exposure: Decimal = Decimal(0)
     loans: int = 0
     level: Level | None = None
     since: str = ""
+    ends: MonthEnds = field(default_factory=MonthEnds)
 
 
 class Part(Struct, array_like=True):
@@ -135,11 +141,12 @@ class EntityState(Struct):
         members: the industries.
         parts: by dimension (`division`, `region`, `real_estate`) and member.
         real_estate: by limit (`total`, `development`, `mortgage`), its exposure at each month end.
-        standings: by limit (`total` and so on, `top_ten`), the levels held.
+        standings: by limit (`total` and so on, `top_ten`, `hhi`), the levels held.
         offsets: by loans partition, the last offset taken, so a delta sent twice counts once.
         judged_to: event time of the newest delta judged.
         capital: by the day from which it is valid.
         episodes: by subject, the newest.
+        ends: the whole book at each month end.
     """
 
     members: dict[str, Member] = field(default_factory=dict)
@@ -153,6 +160,12 @@ class EntityState(Struct):
     judged_to: datetime | None = None
     capital: list[CapitalVersion] = field(default_factory=list)
     episodes: dict[str, Episode] = field(default_factory=dict)
+    ends: MonthEnds = field(default_factory=MonthEnds)
+
+    @property
+    def industries(self) -> dict[str, Decimal]:
+        """Exposures by industry."""
+        return {name: member.exposure for name, member in self.members.items()}
 
     def add(self, pending: Pending, day: date) -> list[tuple[str, str]]:
         """Take a delta into the book; the (dimension, member) that it changed."""
@@ -169,6 +182,8 @@ class EntityState(Struct):
         for cell in cells:
             cell.exposure = EXACT.add(cell.exposure, pending.amount)
             cell.loans += pending.loans
+        member.ends.add(day, pending.amount)
+        self.ends.add(day, pending.amount)
         self.total = EXACT.add(self.total, pending.amount)
         self.loans += pending.loans
         if pending.real_estate != "none":

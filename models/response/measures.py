@@ -1,0 +1,185 @@
+"""Measures: completed by one employee or by two, and some of them only after others."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal, NoReturn
+
+from msgspec.structs import replace
+
+from models.events import Action
+from models.policy import Policy
+from models.response.case import Case, Countersign, Entry, Task, TaskMeasure, acted, concluded, noted, with_task
+from models.response.four_eyes import SECOND, second_pair
+from models.response.suspension import in_force, suspend
+from models.stage import Refused
+
+_KINDS: dict[Literal["approve", "reject"], str] = {"approve": "countersigned", "reject": "countersign_rejected"}
+
+
+def complete(case: Case, task: Task, action: Action, policy: Policy, recorded_at: datetime) -> tuple[Task, list[Entry]]:
+    """The task after `complete`: the measure named, or all; those that take two employees are proposed.
+
+    Returns:
+        the task, finished where all its measures are, and an entry for each measure that now waits to be
+        countersigned.
+
+    Raises:
+        Refused: `illegal_move` where nothing is left to complete, or a lift of the measure is proposed; `depends_on`.
+    """
+    pending = [one for one in task.measures if one.completed_at is None]
+    named = [one for one in pending if one.proposal is None and action.measure in (None, one.code)]
+    if not named and (pending or action.measure is not None):
+        _nothing_left(case, task, action, pending)
+    asked = [one for one in named if _takes_two(one, policy)]
+    done = [one for one in named if one not in asked]
+    held = in_force(case)
+    for one in asked:
+        if held is not None and held.measure == one.code and held.proposal is not None:
+            _illegal(case, task, f"a lift of {one.code} is proposed; decide on that before it is completed")
+    check_order(case, named, done, policy)
+    who, at = action.actor.employee_id, action.event_time
+
+    def after(one: TaskMeasure) -> TaskMeasure:
+        if one in done:
+            return replace(one, completed_at=at, completed_by=who)
+        return replace(one, proposal=Countersign(employee_id=who, at=at)) if one in asked else one
+
+    changed = replace(task, measures=tuple(after(one) for one in task.measures), started_at=task.started_at or at)
+    may = f"another employee of {task.department} or {SECOND} must approve"
+    entries = [
+        replace(
+            acted(action, recorded_at, f"{one.code}: done, says {who}; {may}"),
+            kind="countersign_asked",
+            measure=one.code,
+        )
+        for one in asked
+    ]
+    return finished(changed, action), entries
+
+
+def finished(task: Task, action: Action) -> Task:
+    """The task completed where none of its measures is left, else in progress."""
+    times = [one.completed_at for one in task.measures if one.completed_at is not None]
+    if len(times) < len(task.measures):
+        return replace(task, state="in_progress")
+    return replace(task, state="completed", completed_at=max([action.event_time, *times]))
+
+
+def _takes_two(one: TaskMeasure, policy: Policy) -> bool:
+    measure = policy.response.measures.get(one.code)
+    return measure is not None and measure.countersign
+
+
+def check_order(case: Case, named: Iterable[TaskMeasure], done: Sequence[TaskMeasure], policy: Policy) -> None:
+    """Check that nothing is completed before what it comes after.
+
+    Args:
+        named: to be completed; `done`: those of them that are by this very action.
+
+    Raises:
+        Refused: `depends_on`, with what is still to be completed, and whose it is.
+    """
+    pending = [(task, one) for task in case.tasks if task.active for one in task.measures if one.completed_at is None]
+    for one in named:
+        measure = policy.response.measures.get(one.code)
+        for task, other in pending:
+            if measure is not None and other.code in measure.after and other not in done:
+                waits = " waits to be countersigned" if other.proposal is not None else " is not completed"
+                raise Refused(
+                    "depends_on",
+                    "measure",
+                    f"{case.case_id}: {one.code} comes after {other.code} of {task.department}, which{waits}",
+                )
+
+
+def _nothing_left(case: Case, task: Task, action: Action, pending: Sequence[TaskMeasure]) -> NoReturn:
+    for one in pending:
+        if one.proposal is not None and action.measure in (None, one.code):
+            _illegal(case, task, _waits(task, one))
+    _illegal(case, task, f"{action.measure} is completed already")
+
+
+def _waits(task: Task, one: TaskMeasure) -> str:
+    by = "" if one.proposal is None else f", which {one.proposal.employee_id} says is done,"
+    return (
+        f"{one.code}{by} waits to be countersigned; another employee of {task.department} or {SECOND} may approve or "
+        "reject it, naming the measure"
+    )
+
+
+# --- the second employee ---
+
+
+def to_countersign(case: Case, action: Action) -> Task | None:
+    """The task whose open proposal an `approve` or `reject` names; None where it is about something else."""
+    if action.kind not in ("approve", "reject") or action.measure is None:
+        return None
+    return next((task for task in case.tasks if task.active and _open(task, action.measure) is not None), None)
+
+
+def _open(task: Task, code: str) -> TaskMeasure | None:
+    return next((one for one in task.measures if one.code == code and one.proposal is not None), None)
+
+
+def countersign(
+    case: Case, task: Task, action: Action, policy: Policy, recorded_at: datetime, others: Iterable[Case]
+) -> Case:
+    """The case after another employee's word on a measure that the first one completed.
+
+    Approved, it is completed at the approval's time; rejected, it is owed as before.
+
+    Args:
+        task: as `to_countersign` found it.
+        others: the subject's other cases of the same mode, for what the measure suspends.
+
+    Raises:
+        Refused: `illegal_move`, `four_eyes`, `before_proposal`, `depends_on`.
+    """
+    one = _open(task, action.measure or "")
+    if one is None or one.proposal is None or action.kind not in ("approve", "reject"):
+        raise ValueError(f"{case.case_id}: {action.kind} of {action.measure} is about no measure of {task.department}")
+    at, who, proposer = action.event_time, action.actor.employee_id, one.proposal.employee_id
+    if action.actor.department not in (task.department, SECOND):
+        raise Refused(
+            "illegal_move",
+            "actor.department",
+            f"{case.case_id}: {action.kind} of {one.code} is not {action.actor.department}'s; "
+            f"{task.department} and {SECOND} decide on it",
+        )
+    if task.state == "dismiss_proposed":
+        _illegal(case, task, f"its dismissal is proposed; approve or reject that, without a measure, before {one.code}")
+    if action.kind == "approve":
+        second_pair(
+            action, proposer, one.proposal.at, f"{task.department} or {SECOND}", f"{one.code} as completed", policy
+        )
+        check_order(case, [one], [one], policy)
+        new = replace(one, completed_at=at, completed_by=proposer, countersigned_by=who, proposal=None)
+        detail = f"{one.code}: completion proposed by {proposer}, approved by {who}"
+    else:
+        new = replace(one, proposal=None)
+        detail = f"{one.code}: completion proposed by {proposer}, rejected by {who}"
+    moved = replace(task, measures=tuple(new if old is one else old for old in task.measures))
+    entry = replace(acted(action, recorded_at, detail), kind=_KINDS[action.kind])
+    case = noted(with_task(case, finished(moved, action)), entry)
+    if action.kind == "approve":
+        case = suspend(case, [one.code], action, policy, recorded_at, others, task.department)
+    return concluded(case, recorded_at)
+
+
+def check_proposed(case: Case, action: Action, policy: Policy) -> None:
+    """Check that an `approve` or `reject` of a measure that takes two is not sent before anybody completed it.
+
+    Raises:
+        Refused: `illegal_move`.
+    """
+    held = in_force(case)
+    if action.kind not in ("approve", "reject") or (held is not None and held.measure == action.measure):
+        return
+    for task in case.tasks:
+        for one in task.measures:
+            if one.code == action.measure and _takes_two(one, policy):
+                _illegal(case, task, f"nobody has completed {one.code}, so that there is nothing to {action.kind}")
+
+
+def _illegal(case: Case, task: Task, why: str) -> NoReturn:
+    raise Refused("illegal_move", "measure", f"{case.case_id}, {task.department}: {why}")
