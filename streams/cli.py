@@ -8,9 +8,11 @@ from connectors.settings import describe
 from streams.commands import (
     asking,
     book,
+    cases,
     dead_letters,
     demo,
     feeding,
+    filing,
     lookahead,
     mutes,
     policies,
@@ -45,6 +47,9 @@ app.command("book", rich_help_panel=ASK)(book.book)
 app.command("lookahead", rich_help_panel=ASK)(lookahead.lookahead)
 app.command("stress", rich_help_panel=ASK)(stress.stress)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
+app.add_typer(cases.app, name="case", rich_help_panel=KEEP)
+app.command("audit", rich_help_panel=KEEP)(cases.audit)
+app.command("filing", rich_help_panel=KEEP)(filing.filing)
 app.add_typer(policies.app, name="policy", rich_help_panel=KEEP)
 app.add_typer(rates.app, name="rates", rich_help_panel=KEEP)
 app.add_typer(watch_list.app, name="watch-list", rich_help_panel=KEEP)

@@ -1,0 +1,91 @@
+"""The cases on their topic: read as they stand, acted on, and what became of the actions."""
+
+import base64
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from kafka import TopicPartition
+from msgspec import Struct
+
+from connectors.records import TopicReader
+from connectors.settings import Settings
+from connectors.writer import EventWriter
+from models.dead_letter import DeadLetter
+from models.events import Action
+from models.response.case import Case
+
+OUTCOMES = ("cases", "dead-letters")
+EVERY = 0.5  # seconds between two looks for what became of actions
+
+
+class Outcome(Struct, frozen=True):
+    """What became of an action: the case that took it, or the letter that says why not; neither: not yet known."""
+
+    action: Action
+    case: Case | None = None
+    refused: DeadLetter | None = None
+
+
+def read_cases(settings: Settings, wanted: Callable[[Case], bool] = lambda case: True) -> dict[str, Case]:
+    """The cases that are wanted, each in its newest revision, by case_id."""
+    found: dict[str, Case] = {}
+    with TopicReader(settings) as reader:
+        for _, case in reader.events("cases"):
+            known = found.get(case.case_id)
+            if wanted(case) and (known is None or case.revision >= known.revision):
+                found[case.case_id] = case
+    return dict(sorted(found.items()))
+
+
+def act(settings: Settings, actions: Iterable[Action], seconds: float) -> list[Outcome]:
+    """Send actions, and wait for what becomes of each.
+
+    Args:
+        seconds: to wait at most; what is not known by then has no outcome yet (no worker runs, or it is behind).
+    """
+    outcomes = {action.action_id: Outcome(action) for action in actions}
+    with TopicReader(settings) as reader:
+        since = reader.ends(*OUTCOMES)
+        with EventWriter(settings) as writer:
+            for one in outcomes.values():
+                writer.write("actions", one.action)
+        until = time.monotonic() + seconds
+        while any(one.case is None and one.refused is None for one in outcomes.values()):
+            since = _look(reader, since, outcomes)
+            if time.monotonic() >= until:
+                break
+            time.sleep(EVERY)
+    return list(outcomes.values())
+
+
+def _look(
+    reader: TopicReader, since: Mapping[TopicPartition, int], outcomes: dict[str, Outcome]
+) -> dict[TopicPartition, int]:
+    """Note what has come since; from where to look on."""
+    places = dict(since)
+    for record, event in reader.events(*OUTCOMES, since=since):
+        places[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        if isinstance(event, Case):
+            for name, one in outcomes.items():
+                if one.action.case_id == event.case_id and event.applied(name):
+                    outcomes[name] = Outcome(one.action, case=event)
+        elif isinstance(event, DeadLetter) and event.source_topic == "actions":
+            name = _action_id(event)
+            if name in outcomes:
+                outcomes[name] = Outcome(outcomes[name].action, refused=event)
+    return places
+
+
+class _Named(Struct):
+    action_id: str = ""
+
+
+def _action_id(letter: DeadLetter) -> str:
+    """Of the action that a letter is about; empty where its bytes are no action."""
+    raw: Any = base64.b64decode(letter.raw or "")
+    try:
+        return msgspec.json.decode(raw, type=_Named).action_id
+    except msgspec.DecodeError:
+        return ""
