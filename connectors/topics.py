@@ -304,7 +304,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(Message("case", 1, Case),),
         configs=_latest(),
         writers=("cases",),
-        readers=("the desk",),
+        readers=("the desk", "liandong case", "liandong report"),
         description="Each case as it stands: warnings, tasks with their due times, history.",
     ),
     TopicSpec(

@@ -18,6 +18,7 @@ from streams.commands import (
     policies,
     rates,
     reevaluate,
+    report,
     running,
     stress,
     watch_list,
@@ -46,6 +47,7 @@ app.command("reevaluate", rich_help_panel=ASK)(reevaluate.reevaluate)
 app.command("book", rich_help_panel=ASK)(book.book)
 app.command("lookahead", rich_help_panel=ASK)(lookahead.lookahead)
 app.command("stress", rich_help_panel=ASK)(stress.stress)
+app.command("report", rich_help_panel=ASK)(report.report)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.add_typer(cases.app, name="case", rich_help_panel=KEEP)
 app.command("audit", rich_help_panel=KEEP)(cases.audit)

@@ -16,8 +16,11 @@ def task_id(case: Case, task: Task) -> str:
     return f"{case.case_id}/{task.department}{again}"
 
 
-def indicators(happened: Happenings, month: Period) -> Figures:
+def indicators(happened: Happenings, month: Period, until: datetime | None = None) -> Figures:
     """All figures of a month, by key. A key without anything to count has no entry.
+
+    Args:
+        until: of a month that is not over, the time up to which it has come: what falls due later is not due yet.
 
     - `completion`: tasks whose frozen `due_at` is in the month; those finished by it. A dismissal by four eyes
       finishes a task; one that is opened again later had been finished.
@@ -30,14 +33,15 @@ def indicators(happened: Happenings, month: Period) -> Figures:
     - `arrival`, `detection`: of warnings on events of the month, by the newest event behind them.
     - `acknowledgement`, `handling`, `resolution`: of tasks acknowledged, and finished, in the month.
     """
-    return _Month(happened, month).figures()
+    return _Month(happened, month, until).figures()
 
 
 class _Month:
-    def __init__(self, happened: Happenings, month: Period) -> None:
+    def __init__(self, happened: Happenings, month: Period, until: datetime | None) -> None:
         self._happened = happened
         self._month = month
-        self._start, self._end = month.bounds(happened.calendar)
+        self._start, end = month.bounds(happened.calendar)
+        self._end = end if until is None else min(end, until)
         self._parts: dict[Key, set[str]] = {}
         self._wholes: dict[Key, set[str]] = {}
         self._spans: dict[Key, dict[str, timedelta]] = {}

@@ -138,6 +138,17 @@ def test_later_work_changes_no_figure_of_the_month() -> None:
     assert indicators(played(desk, [told], []), MARCH) == before
 
 
+def test_what_falls_due_later_in_a_month_that_is_not_over_is_not_due_yet() -> None:
+    desk = Desk()
+    told = warning()
+    desk.take(told)
+    happened = played(desk, [told], [])
+    (task,) = desk.case().tasks
+    before, after = (indicators(happened, MARCH, task.due_at + timedelta(seconds=n)) for n in (0, 1))
+    assert Key("completion") not in before
+    assert str(ratio(after, "completion").value) == "0.000000"
+
+
 def test_loans_in_motion_are_what_credit_is_held_against() -> None:
     desk = Desk()
     told = warning(subject="industry:BANK1:K", detector="industry_concentration", departments=("credit",), measures=())

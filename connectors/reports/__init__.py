@@ -1,0 +1,1 @@
+"""Packs as files for people: a page to print, and a workbook to calculate with."""
