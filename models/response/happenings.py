@@ -27,7 +27,7 @@ class Happenings:
         arrived: when the broker took the events behind warnings, by event_id.
         transactions: customers' own, by month and branch; what a bank books by itself is nobody's behaviour.
         complaints: branch by report_id, by month.
-        loans: ids of the loans with a step, by month.
+        loans: (entity, loan_id) of the loans with a step, by month.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Happenings:
         self.arrived: dict[str, datetime] = {}
         self.transactions: dict[Period, Counter[str]] = defaultdict(Counter)
         self.complaints: dict[Period, dict[str, str]] = defaultdict(dict)
-        self.loans: dict[Period, set[str]] = defaultdict(set)
+        self.loans: dict[Period, set[tuple[str, str]]] = defaultdict(set)
         self._months = {(one.year, one.month): one for one in months}
         self._evidence = {event_id for one in self.warnings.values() for event_id in one.event_ids}
         self._branches: dict[str, str] = {}
@@ -60,7 +60,7 @@ class Happenings:
         if month is None:
             return
         if isinstance(event, LoanEvent):
-            self.loans[month].add(event.loan_id)
+            self.loans[month].add((event.entity, event.loan_id))
         elif isinstance(event, PostReport):
             if event.kind == "complaint":
                 self.complaints[month].setdefault(event.report_id, branch)

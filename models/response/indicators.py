@@ -30,8 +30,12 @@ def indicators(happened: Happenings, month: Period, until: datetime | None = Non
     - `risk_events`, `false_positives`: cases decided in the month, each time anew. Confirmed is what is not dismissed
       in all its tasks. By detector a case counts for each that warned; by the department credit, risk events are
       held against loans with a step in the month.
-    - `arrival`, `detection`: of warnings on events of the month, by the newest event behind them.
+    - `arrival`, `detection`: of live warnings on events of the month: from the newest event behind one to the last
+      arrival of any of them, and from there to the warning.
     - `acknowledgement`, `handling`, `resolution`: of tasks acknowledged, and finished, in the month.
+
+    Whose branch and detectors a case counts for follows from the case as it stands: a warning that joins it later
+    may move it, also in months that are past. Without a branch it counts for `unknown`.
     """
     return _Month(happened, month, until).figures()
 
