@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from models.credit.concentration import EXACT
+from models.credit.indices_exact import EXACT
 from models.credit.industry import UNKNOWN, industry_member, industry_of
 from models.events import Classification, LoanEvent, RealEstate
 from models.policy import Policy

@@ -4,14 +4,10 @@ formulas, their sources, and the same measures as Decimals of stated precision.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from fractions import Fraction
 
 from msgspec import Struct
 
-from models.credit.indices_exact import EXACT, amount_of, ranked
-from models.credit.running import RunningBook
-
-__all__ = ["EXACT", "Concentration", "RunningConcentration", "concentration"]
+from models.credit.indices_exact import amount_of, ranked
 
 
 class Concentration(Struct, frozen=True, kw_only=True):
@@ -63,53 +59,3 @@ def concentration(exposures: Mapping[str, Decimal]) -> Concentration | None:
         theil=float(sums.theil),
         hall_tideman=float(book.hall_tideman),
     )
-
-
-class RunningConcentration:
-    """A `RunningBook` read in doubles: each equals that of `concentration` on the book as it stands.
-
-    >>> book = RunningConcentration()
-    >>> for member, delta in (("a", 30), ("b", 30), ("c", 40), ("c", -20), ("d", 20)):
-    ...     book.add(member, Decimal(delta))
-    >>> book.total, book.hhi, book.cr(2)
-    (Decimal('100'), 0.26, 0.6)
-    """
-
-    def __init__(self, exposures: Mapping[str, Decimal] | None = None) -> None:
-        self._book = RunningBook(exposures)
-        self.add = self._book.add
-
-    @property
-    def exposures(self) -> dict[str, Decimal]:
-        """A copy of the book, members above zero alone."""
-        return self._book.exposures
-
-    @property
-    def total(self) -> Decimal:
-        return self._book.total
-
-    @property
-    def members(self) -> int:
-        return self._book.members
-
-    def share(self, member: str) -> Fraction | None:
-        """A member's exact share, or None while the book is empty."""
-        return self._book.exact_share(member)
-
-    @property
-    def hhi(self) -> float | None:
-        """HHI, or None while the book is empty."""
-        return float(self._book.sums.hhi) if self._book.members else None
-
-    @property
-    def hhi_normalised(self) -> float | None:
-        return float(self._book.sums.hhi_normalised) if self._book.members else None
-
-    @property
-    def effective_number(self) -> float | None:
-        """1 / HHI, or None while the book is empty."""
-        return float(self._book.sums.effective_number) if self._book.members else None
-
-    def cr(self, largest: int = 4) -> float | None:
-        """The share of the so many largest members, or None while the book is empty."""
-        return float(Fraction(self._book.largest(largest)) / Fraction(self.total)) if self._book.members else None
