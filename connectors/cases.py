@@ -10,6 +10,7 @@ from kafka import TopicPartition
 from msgspec import Struct
 
 from connectors.records import TopicReader
+from connectors.reports.case_file import CaseFile, case_file
 from connectors.settings import Settings
 from connectors.writer import EventWriter
 from models.dead_letter import DeadLetter
@@ -37,6 +38,19 @@ def read_cases(settings: Settings, wanted: Callable[[Case], bool] = lambda case:
             if wanted(case) and (known is None or case.revision >= known.revision):
                 found[case.case_id] = case
     return dict(sorted(found.items()))
+
+
+def read_case_file(settings: Settings, case: Case) -> CaseFile:
+    """A case with its warnings and the events behind them."""
+    ids = {ref.warning_id for ref in case.warnings}
+    with TopicReader(settings) as reader:
+        warnings = [one for _, one in reader.events("warnings") if one.warning_id in ids]
+        named = {event_id for one in warnings for event_id in one.event_ids}
+        events = {
+            topic: [one for _, one in reader.events(topic) if one.event_id in named] if named else []
+            for topic in ("transactions", "reports", "loans")
+        }
+    return case_file(case, warnings, events)
 
 
 def act(settings: Settings, actions: Iterable[Action], seconds: float) -> list[Outcome]:

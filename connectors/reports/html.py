@@ -1,14 +1,12 @@
 """A pack as one page: for the screen and for A4, without scripts, pictures or anything from outside."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
-from importlib.resources import files
 from itertools import groupby
 
-from jinja2 import Environment, StrictUndefined, Template
 from msgspec import Struct
 
 from connectors.reports import charts, texts
+from connectors.reports.page import template
 from connectors.reports.texts import WORDS
 from models.response.kpi import Key, Kpi, Ratio, Spread
 from models.response.pack import Line, Pack, Section, amounts
@@ -87,7 +85,7 @@ def render(pack: Pack, title: str, version: str, language: Language) -> str:
     monthly: tuple[Kpi, ...] = ("completion", "timeliness")
     then = period_text(pack.period.before(), language)
     words = {name: _filled(text, pack, then, language) for name, text in WORDS[language].items()}
-    return _template().render(
+    return template("pack.html.j2").render(
         pack=pack,
         language=language,
         words=words,
@@ -106,13 +104,6 @@ def render(pack: Pack, title: str, version: str, language: Language) -> str:
         anchors={one.key: f"ids-{number}" for number, one in enumerate(lists, 1)},
         box=charts,
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = files("connectors.reports").joinpath("templates", "pack.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(text)
 
 
 def _filled(text: str, pack: Pack, then: str, language: Language) -> str:

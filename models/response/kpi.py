@@ -1,7 +1,8 @@
 """How well departments act together: indicators of a month, from events alone, each with the ids behind it.
 
-A figure speaks of what was known when its month ended: what was done later changes no figure of that month. Quarters
-and years are their months put together (`together`), so that an annual figure can be followed down to an event.
+A figure speaks of what was done by the end of its month: what is done later changes no figure of that month, as a whole
+or by department (by branch and detector, and for credit's risk events, see `indicators`). Quarters and years are their
+months put together (`together`), so that an annual figure can be followed down to an event.
 
 The formulas are ours, after the indicators that the bank's policy names: completion of joint work, timeliness of
 information, risk events, complaints, and false alarms beside them.

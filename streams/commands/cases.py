@@ -1,7 +1,9 @@
 """Keep: cases. What departments owe and did, actions on many cases at once, and the audit of a history."""
 
+import re
 import uuid
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
@@ -9,8 +11,9 @@ from msgspec import ValidationError
 from rich.table import Table
 
 from connectors.account_texts import WORDS, Language, say
-from connectors.cases import Outcome, act, read_cases
+from connectors.cases import Outcome, act, read_case_file, read_cases
 from connectors.errors import LiandongError
+from connectors.reports.case_file import as_json, as_page
 from models.events import Action, ActionKind, Actor
 from models.money import InvalidField
 from models.policy import Policy
@@ -19,7 +22,7 @@ from models.response.case import Case, Task
 from streams.commands.keeping import EmployeeOption, FormatOption, broker_settings, first_policy, now, show
 from streams.commands.output import Format, command, out, print_json
 
-app = typer.Typer(help="List cases, show one, act on many.", no_args_is_help=True)
+app = typer.Typer(help="List cases, show one, act on many, write one as a file.", no_args_is_help=True)
 
 KINDS = get_args(ActionKind)
 COLUMNS = ("case_id", "state", "severity", "owed_by", "next_due", "overdue")
@@ -109,6 +112,36 @@ def act_(
             out.print(_line(one), markup=False)
     if any(one.case is None for one in outcomes):
         raise typer.Exit(1)
+
+
+@app.command("file")
+@command
+def file_(
+    case_id: CaseArgument,
+    folder: Annotated[Path, typer.Option(help="Where the page and the JSON go.")] = Path("."),
+    language: LanguageOption = "en",
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Write a case as a file: its warnings and reasons, the events behind them, tasks and history."""
+    settings = broker_settings()
+    case = _case(case_id)
+    made = read_case_file(settings, case)
+    stem = "case-" + re.sub(r"[^\w.-]+", "-", case_id)
+    files = {
+        folder / f"{stem}.html": as_page(made, first_policy(settings), language).encode(),
+        folder / f"{stem}.json": as_json(made),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in files.items():
+            path.write_bytes(content)
+    except OSError as error:
+        raise LiandongError(f"cannot write to {folder}: {error.strerror or error}", "name another --folder") from error
+    if format is Format.JSON:
+        print_json({"written": [str(path) for path in files], "missing": list(made.missing)})
+    else:
+        for path in files:
+            out.print(f"written to {path}", markup=False)
 
 
 @command

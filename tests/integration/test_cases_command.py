@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -97,7 +98,9 @@ def test_an_audit_follows_the_chain_to_its_head(run: Any, settings: Settings) ->
     assert "entry 1 does not follow" in forged.stdout
 
 
-def test_a_large_transaction_is_listed_for_filing_until_it_is_filed(run: Any, settings: Settings) -> None:
+def test_a_large_transaction_is_listed_for_filing_until_it_is_filed(
+    run: Any, settings: Settings, tmp_path: Path
+) -> None:
     at = datetime.now(UTC)
     with EventWriter(settings) as writer:
         writer.write("transactions", transaction("big", at, "600000", customer_id="C3"))
@@ -112,6 +115,11 @@ def test_a_large_transaction_is_listed_for_filing_until_it_is_filed(run: Any, se
     for kind in ("acknowledge", "complete"):
         assert run("case", "act", "customer:C3#1", "--kind", kind, *who).exit_code == 0
     assert msgspec.json.decode(run("filing", *days).stdout)["rows"] == []
+
+    assert run("case", "file", "customer:C3#1", "--folder", str(tmp_path)).exit_code == 0
+    text = (tmp_path / "case-customer-C3-1.json").read_text(encoding="utf-8")
+    assert [one["event_id"] for one in msgspec.json.decode(text)["evidence"]["transactions"]] == ["big"]
+    assert "600,000 CNY" in (tmp_path / "case-customer-C3-1.html").read_text(encoding="utf-8")
 
 
 def test_a_case_that_is_not_there_is_named_with_the_remedy(run: Any) -> None:
