@@ -198,6 +198,7 @@ class BookIndices(Struct, frozen=True, kw_only=True, omit_defaults=True):
         members: those with an exposure above zero.
         gini, hall_tideman: None over borrowers and groups, which may be a hundred thousand and would have to be put
             in order for every line; `liandong concentration` has them.
+        granularity_adjustment: over borrowers alone, every one of them of the policy's `credit` risk.
     """
 
     members: int
@@ -210,6 +211,7 @@ class BookIndices(Struct, frozen=True, kw_only=True, omit_defaults=True):
     theil: Decimal
     gini: Decimal | None = None
     hall_tideman: Decimal | None = None
+    granularity_adjustment: Decimal | None = None
 
 
 class EntityIndices(Struct, frozen=True, kw_only=True):
@@ -241,8 +243,7 @@ class PortfolioEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         growth_3, growth_12, growth_36: of an industry or the entity: exposure over that at the end of the month so
             many months before that of `as_of`, less 1, six places; None where there was nothing to grow from, or
             history does not reach so far.
-        indices: of the entity's line alone. The granularity adjustment is not among them: it needs each borrower's
-            probability of default.
+        indices: of the entity's line alone.
         as_of: up to when the book is judged. All other fields are of that moment: a line is written when its member
             changes, the entity's with every change.
     """

@@ -122,6 +122,22 @@ class GranularitySums(NamedTuple):
         return six_places(Fraction(self.spread, 2 * self.total * self.capital))
 
 
+def uniform_adjustment(hhi: Fraction, risk: Risk) -> Decimal | None:
+    """GA of a book whose borrowers are all of one risk: then it is their HHI times a constant.
+
+    Args:
+        hhi: over the borrowers, exact.
+
+    Returns:
+        six places half-even; None ("none") for a risk that bears no capital.
+
+    >>> str(uniform_adjustment(Fraction(1, 100), Risk(Decimal("0.01"), Decimal("0.45"))))
+    '0.012660'
+    """
+    rate = rates(risk)
+    return six_places(hhi * Fraction(rate.spread, 2 * rate.capital)) if rate.capital else None
+
+
 def granularity_adjustment(
     exposures: Mapping[str, Decimal], risks: Mapping[str, Risk], *, simplified: bool = False
 ) -> Decimal | None:

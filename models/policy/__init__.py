@@ -31,13 +31,14 @@ from models.policy.rules import (
     SuspiciousCounterparty,
     TellerReport,
 )
-from models.policy.version import Counterparties, Detectors, Episodes, Events, Head, Money, Policy
+from models.policy.version import Counterparties, Credit, Detectors, Episodes, Events, Head, Money, Policy
 
 __all__ = [
     "LEVELS",
     "Amounts",
     "ApprovalDuringSuspension",
     "Counterparties",
+    "Credit",
     "Deadlines",
     "Detectors",
     "DormantReactivation",

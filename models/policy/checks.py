@@ -191,6 +191,9 @@ def _limits(policy: Policy) -> Iterator[str]:
         yield from _severities(f"{table}.severities", rule.severities)
         if rule.release.value >= 1:
             yield f"{table}.release must be below 1: it is a share of a level's figure, such as 0.05"
+    for name, figure in (("pd", policy.credit.pd), ("lgd", policy.credit.lgd)):
+        if figure.value > 1:
+            yield f"credit.{name} must be at most 1: it is a share, such as 0.01"
     overdue, table = policy.detectors.misclassification, "detectors.misclassification"
     days = (overdue.special_mention_after, overdue.substandard_after, overdue.doubtful_after, overdue.loss_after)
     if any(milder.value >= graver.value for milder, graver in pairwise(days)):

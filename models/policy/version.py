@@ -70,6 +70,13 @@ class Counterparties(Part, frozen=True, kw_only=True):
     name_similarity: Figure  # of 100, from which a name is taken for one on the watch list
 
 
+class Credit(Part, frozen=True, kw_only=True):
+    """The risk of a borrower of whom nothing better is known, both shares from 0 to 1."""
+
+    pd: Figure  # probability of default within a year
+    lgd: Figure  # loss given default
+
+
 class Detectors(Part, frozen=True, kw_only=True):
     large_transaction: LargeTransaction
     frequent_large_transfers: FrequentLargeTransfers
@@ -103,6 +110,7 @@ class Policy(Part, frozen=True, kw_only=True, dict=True):
     events: Events
     episodes: Episodes
     counterparties: Counterparties
+    credit: Credit
     detectors: Detectors
     response: Response
 

@@ -53,10 +53,12 @@ NetCapitalOption = Annotated[
 ]
 Tier1CapitalOption = Annotated[Decimal | None, typer.Option(parser=number, help="Tier 1 capital, likewise.")]
 DefaultPdOption = Annotated[
-    Decimal, typer.Option(parser=number, help="Probability of default where none is given, 0 to 1.")
+    Decimal | None,
+    typer.Option(parser=number, help="Probability of default where none is given, 0 to 1; default: the policy's."),
 ]
 DefaultLgdOption = Annotated[
-    Decimal, typer.Option(parser=number, help="Loss given default where none is given, 0 to 1.")
+    Decimal | None,
+    typer.Option(parser=number, help="Loss given default where none is given, 0 to 1; default: the policy's."),
 ]
 
 
@@ -210,6 +212,17 @@ def named(member: str, scheme: Scheme) -> str:
     """A member with its names: `K Real estate 房地产业`; one without names is called as it is."""
     english, chinese = _names(member, scheme)
     return member if english == member else f"{member} {english} {chinese}"
+
+
+def default_risk(policy: Policy, pd: Decimal | None, lgd: Decimal | None) -> Risk:
+    """The risk of whom nothing is known: as given, else as the policy has it.
+
+    Raises:
+        LiandongError: one that is given is no share.
+    """
+    known = policy.credit
+    given = known.pd.value if pd is None else pd, known.lgd.value if lgd is None else lgd
+    return risk_of(*given, "--default-pd, --default-lgd")
 
 
 def risk_of(pd: Decimal, lgd: Decimal, whose: str) -> Risk:

@@ -23,6 +23,7 @@ from streams.commands.asked_book import (
     OnOption,
     Tier1CapitalOption,
     ask_book,
+    default_risk,
     member_of,
     named,
     number,
@@ -56,8 +57,8 @@ def lookahead(
     real_estate: Annotated[RealEstate, typer.Option(help="What it pays for or is secured by.")] = RealEstate.NONE,
     pd: Annotated[Decimal | None, typer.Option(parser=number, help="A new borrower's PD; default: as all.")] = None,
     lgd: Annotated[Decimal | None, typer.Option(parser=number, help="A new borrower's LGD; default: as all.")] = None,
-    default_pd: DefaultPdOption = Decimal("0.01"),
-    default_lgd: DefaultLgdOption = Decimal("0.45"),
+    default_pd: DefaultPdOption = None,
+    default_lgd: DefaultLgdOption = None,
     net_capital: NetCapitalOption = None,
     tier1_capital: Tier1CapitalOption = None,
     months: Annotated[
@@ -72,9 +73,9 @@ def lookahead(
     """
     if amount <= 0:
         raise LiandongError(f"--amount is {amount}", "a proposed loan is of an amount above zero")
-    book_risk = risk_of(default_pd, default_lgd, "--default-pd, --default-lgd")
-    own_risk = risk_of(default_pd if pd is None else pd, default_lgd if lgd is None else lgd, "--pd, --lgd")
     asked = ask_book(file, mapping, on, entity, policy, net_capital, tier1_capital)
+    book_risk = default_risk(asked.policy, default_pd, default_lgd)
+    own_risk = risk_of(book_risk.pd if pd is None else pd, book_risk.lgd if lgd is None else lgd, "--pd, --lgd")
     loan = _loan(asked, industry, amount, borrower, group, region, real_estate)
     loan = msgspec.structs.replace(loan, risk=own_risk)
     sums = asked.book.sums(book_risk)

@@ -25,10 +25,10 @@ from streams.commands.asked_book import (
     OnOption,
     Tier1CapitalOption,
     ask_book,
+    default_risk,
     member_of,
     named,
     number,
-    risk_of,
 )
 from streams.commands.keeping import FormatOption
 from streams.commands.output import Format, command, out, print_json
@@ -49,8 +49,8 @@ def stress(
     on: OnOption = None,
     entity: EntityOption = None,
     risk: Annotated[Path | None, typer.Option(help="CSV with industry,pd,lgd.")] = None,
-    default_pd: DefaultPdOption = Decimal("0.01"),
-    default_lgd: DefaultLgdOption = Decimal("0.45"),
+    default_pd: DefaultPdOption = None,
+    default_lgd: DefaultLgdOption = None,
     net_capital: NetCapitalOption = None,
     tier1_capital: Tier1CapitalOption = None,
     plot: Annotated[Path | None, typer.Option(help="Draw losses and shares there: a .png, .svg or .pdf.")] = None,
@@ -61,8 +61,8 @@ def stress(
     shock = _shock(pd, lgd, growth)
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise LiandongError(f"--plot {plot} ends in none of .png, .svg, .pdf", "name it stress.png")
-    default = risk_of(default_pd, default_lgd, "--default-pd, --default-lgd")
     asked = ask_book(file, mapping, on, entity, policy, net_capital, tier1_capital)
+    default = default_risk(asked.policy, default_pd, default_lgd)
     members = [member_of(one, asked.scheme) for one in industry]
     exposures = asked.book.exposures("industry")
     for member in members:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from models.credit.indices import indices
+from models.credit.indices_granularity import Risk, granularity_adjustment
 from models.credit.indices_growth import growth, to_capital
 from models.credit.industry import industry_of
 from models.events import LoanEvent
@@ -18,7 +19,7 @@ from models.policy import PolicyHistory
 from tests.books import altered, capital
 from tests.make import CN, at, loan
 
-ALL = BookIndices.__struct_fields__
+ALL = tuple(one for one in BookIndices.__struct_fields__ if one != "granularity_adjustment")
 WITHOUT_ORDER = tuple(one for one in ALL if one not in ("gini", "hall_tideman"))
 DIMENSIONS = ("industry", "division", "region", "real_estate", "borrower", "group")
 KINDS = ("none", "development", "mortgage")
@@ -107,6 +108,12 @@ def test_every_figure_beside_the_book_counted_anew(seed: int) -> None:
         told = WITHOUT_ORDER if dimension in ("borrower", "group") else ALL
         assert {one: getattr(found, one) for one in told} == {one: getattr(expected, one) for one in told}
         assert {getattr(found, one) for one in ALL if one not in told} <= {None}
+    credit = altered("cn.toml").credit
+    risks = dict.fromkeys(book["borrower"], Risk(credit.pd.value, credit.lgd.value))
+    borrowers = whole.indices.borrower
+    assert borrowers is not None
+    assert borrowers.granularity_adjustment == granularity_adjustment(book["borrower"], risks)
+    assert borrowers.granularity_adjustment is not None
     industries = indices(book["industry"])
     assert industries is not None
     assert (whole.hhi, whole.effective_number, whole.cr4) == (

@@ -7,6 +7,7 @@ from functools import cache
 
 from models.credit.indices import indices
 from models.credit.indices_exact import six_places
+from models.credit.indices_granularity import Risk, uniform_adjustment
 from models.credit.indices_growth import growth, to_capital
 from models.credit.limits import level_rank, line_of
 from models.credit.month_ends import MonthEnds
@@ -143,7 +144,9 @@ class _Lines:
     def _measured(self, dimension: BookDimension) -> BookIndices | None:
         """What is told of the whole book over a dimension; None over one without exposure."""
         if dimension == "borrower" or dimension == "group":
-            return _of_running(self._names.of(dimension).book.running)
+            credit = self._policy.credit
+            risk = Risk(credit.pd.value, credit.lgd.value) if dimension == "borrower" else None
+            return _of_running(self._names.of(dimension).book.running, risk)
         if dimension == "industry":
             return _of_exposures(self._state.industries)
         return _of_exposures({name: one.exposure for name, one in self._state.parts.get(dimension, {}).items()})
@@ -167,8 +170,8 @@ def _of_exposures(book: Mapping[str, Decimal]) -> BookIndices | None:
     )
 
 
-def _of_running(book: RunningBook) -> BookIndices | None:
-    """Without the two that need all names in order."""
+def _of_running(book: RunningBook, risk: Risk | None) -> BookIndices | None:
+    """Without the two that need all names in order, with the granularity of one risk."""
     if not book.members:
         return None
     sums, total = book.sums, Fraction(book.total)
@@ -181,6 +184,7 @@ def _of_running(book: RunningBook) -> BookIndices | None:
         cr4=six_places(Fraction(book.largest(4)) / total),
         cr10=six_places(Fraction(book.largest(10)) / total),
         theil=six_places(sums.theil),
+        granularity_adjustment=uniform_adjustment(sums.hhi, risk) if risk is not None else None,
     )
 
 
