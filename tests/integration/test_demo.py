@@ -12,4 +12,4 @@ def test_the_scripted_day_ends_as_it_must() -> None:
     )
     assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
     assert "risk · customer:C-1042#1: never answered" in played.stdout
-    assert "The oracle, which shares no code with the stream, finds the same 7 warnings." in played.stdout
+    assert "The oracle, which shares no code with the stream, finds the same 8 warnings." in played.stdout
