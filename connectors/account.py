@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
-from typing import TypeVar
 
 from rich import box
 from rich.console import Console
@@ -21,9 +20,9 @@ from models.dead_letter import DeadLetter
 from models.messages import PortfolioEntry
 from models.policy import Policy
 from models.response.case import SYSTEM, Case, Task
+from models.revisions import newest
 from models.risk_warning import RiskWarning, severity_rank
 
-T = TypeVar("T")
 SEVERITY_STYLE = {"low": "cyan", "medium": "yellow", "high": "dark_orange", "critical": "bold red"}
 ANSWER_STYLE = {"in_time": "green", "waiting": "", "late": "yellow", "never": "bold red"}
 SHOWN_EVENTS = 4
@@ -52,27 +51,18 @@ def render_account(
     """
     account = _Account(console, policy, lang)
     account.came_in(inputs)
-    account.warned(newest((one.warning_id, one.revision, one) for one in warnings))
-    newest_cases = newest((one.case_id, one.revision, one) for one in cases)
+    account.warned(list(newest(warnings, lambda one: one.warning_id).values()))
+    newest_cases = list(newest(cases, lambda one: one.case_id).values())
     account.answered(newest_cases)
     account.late(newest_cases)
     account.refused(sorted({one.dead_letter_id: one for one in dead_letters}.items()))
-    in_order = enumerate(sorted(portfolio, key=lambda one: one.as_of))
-    account.book(newest((one.key, number, one) for number, one in in_order))
+    # Lines have no revision: of each key the last in time stands, where the key first came.
+    account.book(list({one.key: one for one in sorted(portfolio, key=lambda one: one.as_of)}.values()))
 
 
 def render_warning(console: Console, warning: RiskWarning, *, policy: Policy, lang: Language = "en") -> None:
     """Print one warning with its reasons, as the account does."""
     _Account(console, policy, lang).warning(warning)
-
-
-def newest(revisions: Iterable[tuple[str, int, T]]) -> list[T]:
-    """Of each id the value with the highest revision, ids in the order in which they first came."""
-    last: dict[str, tuple[int, T]] = {}
-    for name, revision, value in revisions:
-        if name not in last or revision >= last[name][0]:
-            last[name] = (revision, value)
-    return [value for _, value in last.values()]
 
 
 def plain(text: str) -> str:

@@ -16,6 +16,7 @@ from connectors.writer import EventWriter
 from models.dead_letter import DeadLetter
 from models.events import Action
 from models.response.case import Case
+from models.revisions import newest
 
 OUTCOMES = ("cases", "dead-letters")
 EVERY = 0.5  # seconds between two looks for what became of actions
@@ -31,12 +32,9 @@ class Outcome(Struct, frozen=True):
 
 def read_cases(settings: Settings, wanted: Callable[[Case], bool] = lambda case: True) -> dict[str, Case]:
     """The cases that are wanted, each in its newest revision, by case_id."""
-    found: dict[str, Case] = {}
     with TopicReader(settings) as reader:
-        for _, case in reader.events("cases"):
-            known = found.get(case.case_id)
-            if wanted(case) and (known is None or case.revision >= known.revision):
-                found[case.case_id] = case
+        cases = (case for _, case in reader.events("cases") if wanted(case))
+        found: dict[str, Case] = newest(cases, lambda one: one.case_id)
     return dict(sorted(found.items()))
 
 

@@ -12,6 +12,7 @@ from connectors.writer import EventWriter
 from models.detectors import DETECTORS
 from models.policy import PolicyHistory
 from models.reevaluation import Difference, Judged, differences, judge_again
+from models.revisions import newest
 from models.risk_warning import RiskWarning
 from models.stage import Record
 
@@ -45,12 +46,8 @@ def find_differences(
 
 def _told(reader: TopicReader) -> dict[str, RiskWarning]:
     """The newest revision of every warning that the customers stage told, by id."""
-    told: dict[str, RiskWarning] = {}
-    for _, warning in reader.events("warnings"):
-        known = told.get(warning.warning_id)
-        if warning.detector in RULES and (known is None or warning.revision >= known.revision):
-            told[warning.warning_id] = warning
-    return told
+    told = (warning for _, warning in reader.events("warnings") if warning.detector in RULES)
+    return newest(told, lambda one: one.warning_id)
 
 
 def send(settings: Settings, found: list[Difference]) -> int:

@@ -14,6 +14,7 @@ from models.events import LoanEvent, PostReport, Transaction
 from models.policy import Policy
 from models.response.audit import broken_link, chain_begins
 from models.response.case import Case, TaskMeasure
+from models.revisions import newest
 from models.risk_warning import RiskWarning
 
 Evidence = Transaction | PostReport | LoanEvent
@@ -114,12 +115,8 @@ def case_file(case: Case, warnings: Iterable[RiskWarning], events: Mapping[str, 
         warnings: of the case, any revisions.
         events: by topic, those whose ids the warnings name, once or more often.
     """
-    newest: dict[str, RiskWarning] = {}
-    for warning in warnings:
-        known = newest.get(warning.warning_id)
-        if case.warning(warning.warning_id) and (known is None or warning.revision >= known.revision):
-            newest[warning.warning_id] = warning
-    named = {event_id for one in newest.values() for event_id in one.event_ids}
+    told = newest((one for one in warnings if case.warning(one.warning_id)), lambda one: one.warning_id).values()
+    named = {event_id for one in told for event_id in one.event_ids}
     evidence: dict[str, tuple[Any, ...]] = {}
     for topic, found in events.items():
         once = {one.event_id: one for one in found if one.event_id in named and _concerns(case.subject, one)}
@@ -128,7 +125,7 @@ def case_file(case: Case, warnings: Iterable[RiskWarning], events: Mapping[str, 
     held = {one.event_id for found in evidence.values() for one in found}
     return CaseFile(
         case=case,
-        warnings=tuple(sorted(newest.values(), key=lambda one: (one.event_time, one.warning_id))),
+        warnings=tuple(sorted(told, key=lambda one: (one.event_time, one.warning_id))),
         evidence=evidence,
         missing=tuple(sorted(named - held)),
         broken_at=broken_link(case),

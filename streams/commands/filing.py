@@ -15,6 +15,7 @@ from connectors.settings import Settings
 from models.calendar import BankCalendar
 from models.events import Transaction
 from models.response.filing import DETECTOR, FilingLine, filing_lines
+from models.revisions import newest
 from models.risk_warning import RiskWarning
 from streams.commands.keeping import DAY, Day, FormatOption, broker_settings, first_policy, show
 from streams.commands.output import Format, command, notes
@@ -47,21 +48,20 @@ def filing(
 
 
 def _lines(settings: Settings, calendar: BankCalendar, first: date, last: date) -> list[FilingLine]:
-    newest: dict[str, RiskWarning] = {}
+    def concerned(warning: RiskWarning) -> bool:
+        return warning.detector == DETECTOR and first <= calendar.day_of(warning.window.start) <= last
+
     with TopicReader(settings) as reader:
-        for _, warning in reader.events("warnings"):
-            known = newest.get(warning.warning_id)
-            in_time = first <= calendar.day_of(warning.window.start) <= last
-            if warning.detector == DETECTOR and in_time and (known is None or warning.revision >= known.revision):
-                newest[warning.warning_id] = warning
-        wanted = {(one.subject.partition(":")[2], event_id) for one in newest.values() for event_id in one.event_ids}
+        warnings = (one for _, one in reader.events("warnings") if concerned(one))
+        told = newest(warnings, lambda one: one.warning_id).values()
+        wanted = {(one.subject.partition(":")[2], event_id) for one in told for event_id in one.event_ids}
         found: dict[tuple[str, str], Transaction] = {}
         for _, event in reader.events("transactions") if wanted else ():
             if (event.customer_id, event.event_id) in wanted:
                 found.setdefault((event.customer_id, event.event_id), event)
-    subjects = {one.subject for one in newest.values()}
+    subjects = {one.subject for one in told}
     cases = read_cases(settings, lambda case: case.subject in subjects)
-    return list(filing_lines(newest.values(), found, cases.values()))
+    return list(filing_lines(told, found, cases.values()))
 
 
 def _text(value: Any, calendar: BankCalendar) -> str:

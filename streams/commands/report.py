@@ -23,6 +23,7 @@ from models.response.kpi import Figures, Key, Ratio, Spread
 from models.response.pack import Line, Pack, amounts, packed
 from models.response.pack_text import Language, count_text, difference_text, figure_texts, period_text
 from models.response.period import Period, parse_period
+from models.revisions import newest
 from models.risk_warning import RiskWarning
 from streams.commands.asking import FormatOption, PolicyOption
 from streams.commands.output import Format, command, out, print_json, progress, read_settings
@@ -71,28 +72,25 @@ def read_pack(settings: Settings, period: Period, calendar: BankCalendar, bar: P
     """
     months = (*period.before().each_month(), *period.each_month())
     with TopicReader(settings) as reader:
-        cases: dict[str, Case] = {}
-        for _, case in _read(reader, "cases", bar):
-            known = cases.get(case.case_id)
-            if known is None or case.revision >= known.revision:
-                cases[case.case_id] = case
+        told = (case for _, case in _read(reader, "cases", bar))
+        cases: dict[str, Case] = newest(told, lambda one: one.case_id)
         warnings = [warning for _, warning in _read(reader, "warnings", bar)]
         happened = Happenings(cases.values(), warnings, months, calendar)
-        newest = _newest_deed(cases.values(), warnings)
+        reached = _newest_deed(cases.values(), warnings)
         for topic in ("transactions", "reports", "loans"):
             for arrived, event in _read(reader, topic, bar):
                 happened.take(event, arrived)
                 # One with a time ahead of its arrival does not show that this time has come.
-                newest = max(newest, min(event.event_time, arrived))
-    if newest == _NEVER:
+                reached = max(reached, min(event.event_time, arrived))
+    if reached == _NEVER:
         raise LiandongError("there are no events on the topics yet", "send some with liandong replay or simulate")
     task = bar.add_task("counting", total=len(months))
     figures: dict[Period, Figures] = {}
     for month in months:
-        figures[month] = indicators(happened, month, newest)
+        figures[month] = indicators(happened, month, reached)
         bar.advance(task)
-    over = newest >= period.bounds(calendar)[1]
-    return packed(period, figures, None if over else calendar.day_of(newest))
+    over = reached >= period.bounds(calendar)[1]
+    return packed(period, figures, None if over else calendar.day_of(reached))
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -6,6 +6,7 @@ from typing import Literal
 from connectors.sources.simulator.script import Answer, Script
 from models.dead_letter import DeadLetter
 from models.response.case import Case, Task
+from models.revisions import newest
 from models.risk_warning import RiskWarning
 
 
@@ -28,10 +29,7 @@ def differences(
         one plain sentence a difference; empty when the day went as it must.
     """
     expected, found = script.expectations, []
-    last: dict[str, RiskWarning] = {}
-    for warning in warnings:
-        if warning.warning_id not in last or warning.revision >= last[warning.warning_id].revision:
-            last[warning.warning_id] = warning
+    last = newest(warnings, lambda one: one.warning_id)
     have = sorted((one.subject, one.detector, one.severity, one.departments) for one in last.values())
     want = sorted((one.subject, one.detector, one.severity, one.departments) for one in expected.warnings)
     found += [f"missing warning: {_told(*one)}" for one in want if one not in have]
@@ -39,13 +37,8 @@ def differences(
     if len(have) != len(set(have)):
         found.append("a warning stands under two ids")
 
-    newest: dict[str, Case] = {}
-    for case in cases:
-        if case.case_id not in newest or case.revision >= newest[case.case_id].revision:
-            newest[case.case_id] = case
-    answers = {
-        (case.case_id, task.department, task.round): answer_of(task) for case in newest.values() for task in case.tasks
-    }
+    standing = newest(cases, lambda one: one.case_id).values()
+    answers = {(case.case_id, task.department, task.round): answer_of(task) for case in standing for task in case.tasks}
     for task in expected.tasks:
         answer = answers.pop((task.case_id, task.department, task.round), "missing")
         if answer != task.answer:
