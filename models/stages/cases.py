@@ -6,14 +6,12 @@ present again. It is derived, like the agenda of what is due next, from the subj
 when the runner shows a partition in a new `States`, so nothing but states has to survive.
 """
 
-import base64
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-import msgspec
 from msgspec import Struct, field
 
-from models.dead_letter import DeadLetter
+from models.dead_letter import letter_after_waiting
 from models.events import Action
 from models.policy import PolicyHistory
 from models.response.agenda import Agenda
@@ -255,17 +253,5 @@ def _held(states: States, subject: str) -> SubjectCases:
 
 
 def _dead_letter(one: Waiting, refusal: Refused, wall: datetime) -> Emit:
-    """For an action refused after it had waited. Its bytes are gone by then: `raw` is the action written anew."""
-    letter = DeadLetter(
-        dead_letter_id=f"{one.topic}/{one.partition}/{one.offset}",
-        source_topic=one.topic,
-        source_partition=one.partition,
-        source_offset=one.offset,
-        source_key=one.action.subject,
-        reason=refusal.reason,
-        field=refusal.field,
-        detail=refusal.detail,
-        raw=base64.b64encode(msgspec.json.encode(one.action)).decode(),
-        refused_at=wall,
-    )
+    letter = letter_after_waiting(one.action, (one.topic, one.partition, one.offset), refusal, wall)
     return Emit("dead-letters", letter.key, letter)
