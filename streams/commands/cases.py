@@ -14,6 +14,7 @@ from connectors.account_texts import WORDS, Language, say
 from connectors.cases import Outcome, act, read_case_file, read_cases
 from connectors.errors import LiandongError
 from connectors.reports.case_file import as_json, as_page
+from connectors.settings import Settings
 from models.events import Action, ActionKind, Actor
 from models.money import InvalidField
 from models.policy import Policy
@@ -59,7 +60,7 @@ def list_(
 def show_(case_id: CaseArgument, language: LanguageOption = "en", format: FormatOption = Format.TEXT) -> None:
     """Show a case: its warnings, tasks and history."""
     settings = broker_settings()
-    case = _case(case_id)
+    case = _case(settings, case_id)
     if format is Format.JSON:
         print_json(case)
         return
@@ -124,7 +125,7 @@ def file_(
 ) -> None:
     """Write a case as a file: its warnings and reasons, the events behind them, tasks and history."""
     settings = broker_settings()
-    case = _case(case_id)
+    case = _case(settings, case_id)
     made = read_case_file(settings, case)
     stem = "case-" + re.sub(r"[^\w.-]+", "-", case_id)
     files = {
@@ -155,7 +156,7 @@ def audit(
 ) -> None:
     """Check that a case's history is the one that was written, and print it. Exit code 1 where it is not."""
     settings = broker_settings()
-    case = _case(case_id)
+    case = _case(settings, case_id)
     broken, begins = broken_link(case), chain_begins(case)
     fault = _fault(case, broken, head)
     if format is Format.JSON:
@@ -179,8 +180,8 @@ def _fault(case: Case, broken: int | None, head: str | None) -> str | None:
     return None
 
 
-def _case(case_id: str) -> Case:
-    found = read_cases(broker_settings(), lambda case: case.case_id == case_id)
+def _case(settings: Settings, case_id: str) -> Case:
+    found = read_cases(settings, lambda case: case.case_id == case_id)
     if case_id not in found:
         raise LiandongError(f"there is no case {case_id}", "liandong case list --all names them all")
     return found[case_id]
