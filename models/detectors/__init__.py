@@ -5,11 +5,10 @@ from models.detectors.dormant_reactivation import DormantReactivation
 from models.detectors.frequent_large_transfers import FrequentLargeTransfers
 from models.detectors.large_transaction import LargeTransaction
 from models.detectors.missing_control import MissingControl
-from models.detectors.posted_report import KIND_NAMES, PostedReport
+from models.detectors.posted_report import POSTED_REPORTS
 from models.detectors.scatter_gather import ScatterGather
 from models.detectors.structuring import Structuring
 from models.detectors.suspicious_counterparty import SuspiciousCounterparty
-from models.detectors.teller_report import TellerReport
 
 DETECTORS: tuple[Detector, ...] = (
     LargeTransaction(),
@@ -19,6 +18,5 @@ DETECTORS: tuple[Detector, ...] = (
     DormantReactivation(),
     MissingControl(),
     SuspiciousCounterparty(),
-    TellerReport(),
-    *(PostedReport(kind) for kind in KIND_NAMES),
+    *POSTED_REPORTS,
 )

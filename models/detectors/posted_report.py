@@ -1,9 +1,12 @@
-"""What a post reports becomes a task for those whom the policy names: faults, complaints, referrals, needs.
+"""What a post reports is a warning by itself, at once, to those whom the policy names.
 
-Source: the policy on linked posts: 5(3)1 (faults answered and cleared in the shortest time), 5(1)1 (a financing need
-goes to product and to risk), 5(1)2 (referrals and complaints are followed up).
+Source: the policy on linked posts: 5(2)1 (the teller reports to the operations supervisor and to risk), 5(3)1 (faults
+answered and cleared in the shortest time), 5(1)1 (a financing need goes to product and to risk), 5(1)2 (referrals and
+complaints are followed up). That a teller's report joins and raises machine warnings on the same customer is
+`models.corroboration`'s work.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -13,14 +16,7 @@ from models.policy import Policy, PolicyHistory
 from models.policy import PostedReport as Rule
 from models.risk_warning import Finding, Reason, Window
 
-# (Chinese, English)
-KIND_NAMES: dict[ReportKind, tuple[str, str]] = {
-    "system_fault": ("系统故障", "a system fault"),
-    "clearing_exception": ("清算异常", "a clearing exception"),
-    "complaint": ("客户投诉", "a complaint"),
-    "referral": ("业务转介", "a referral"),
-    "financing_need": ("融资需求", "a financing need"),
-}
+Names = Mapping[ReportKind, tuple[str, str]]  # of each kind, (Chinese, English)
 
 
 class PostedReportState(Struct):
@@ -28,18 +24,20 @@ class PostedReportState(Struct):
 
 
 class PostedReport:
-    """Turns each report of one kind into a finding.
+    """Turns each report of some kinds into a finding.
 
     Args:
-        kind: of report; the detector, and its table in the policy, are called the same.
+        id: of the detector, and the name of its table in the policy.
+        names: the kinds that it takes, and what they are called.
     """
 
     version = 1
     consumes = PostReport
     state_type = PostedReportState
 
-    def __init__(self, kind: ReportKind) -> None:
-        self.id: str = kind
+    def __init__(self, id: str, names: Names) -> None:
+        self.id = id
+        self._names = names
 
     def rule(self, policy: Policy) -> Rule:
         rule: Rule = getattr(policy.detectors, self.id)
@@ -48,15 +46,32 @@ class PostedReport:
     def step(
         self, state: PostedReportState, event: PostReport, policy: Policy, policies: PolicyHistory
     ) -> tuple[Finding, ...]:
-        if event.kind != self.id:
-            return ()
-        return (finding(event, self.rule(policy), policy, KIND_NAMES[event.kind]),)
+        names = self._names.get(event.kind)
+        return (_finding(event, self.rule(policy), policy, names),) if names is not None else ()
 
     def expire(self, state: PostedReportState, before: datetime, policies: PolicyHistory) -> None:
         """Nothing to forget."""
 
 
-def finding(event: PostReport, rule: Rule, policy: Policy, names: tuple[str, str]) -> Finding:
+_TELLER_REPORT = PostedReport(
+    "teller_report",
+    {
+        "abnormal_transaction": ("异常交易", "an abnormal transaction"),
+        "doubtful_document": ("可疑身份证件", "a doubtful identity document"),
+    },
+)
+# Each other kind has a detector of its own, called the same.
+_OTHERS: Names = {
+    "system_fault": ("系统故障", "a system fault"),
+    "clearing_exception": ("清算异常", "a clearing exception"),
+    "complaint": ("客户投诉", "a complaint"),
+    "referral": ("业务转介", "a referral"),
+    "financing_need": ("融资需求", "a financing need"),
+}
+POSTED_REPORTS = (_TELLER_REPORT, *(PostedReport(kind, {kind: names}) for kind, names in _OTHERS.items()))
+
+
+def _finding(event: PostReport, rule: Rule, policy: Policy, names: tuple[str, str]) -> Finding:
     """A report by itself as a finding.
 
     Args:
