@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from models.dead_letter import DeadLetter, Redrive
 from models.events import Action, CapitalPosition, LoanEvent, PostReport, Transaction
+from models.links import CaseLink
 from models.messages import (
     WATERMARK_KEY,
     ActivityBatch,
@@ -24,6 +25,7 @@ from models.messages import (
     Reevaluated,
     Suspensions,
 )
+from models.proofs import ProofAsk, Proved
 from models.reference import Mute, PolicyVersion, Rate
 from models.response.case import Case
 from models.risk_warning import RiskWarning
@@ -261,6 +263,50 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         description="What may not be approved at present, by the case that suspended it, and when it was lifted.",
     ),
     TopicSpec(
+        name="reviews",
+        direction="internal",
+        key="case_id|measure, in every partition",
+        key_fields=("case_id", "measure"),
+        messages=(Message("proof-ask", 1, ProofAsk),),
+        configs=_latest(),
+        writers=("cases",),
+        readers=("borrowers",),
+        description="Measures that the loan stream is to prove: a list worked off loan by loan, a reclassification.",
+    ),
+    TopicSpec(
+        name="resamples",
+        direction="internal",
+        key="case_id|measure, in the partition of activity",
+        key_fields=("case_id", "measure"),
+        messages=(Message("proof-ask", 1, ProofAsk),),
+        configs=_latest(),
+        writers=("cases",),
+        readers=("activity",),
+        description="Rectifications that a new sample of the branch's large transactions is to prove.",
+    ),
+    TopicSpec(
+        name="proofs",
+        direction="internal",
+        key="case_id|measure|partition, in the partition of its subject",
+        key_fields=("case_id", "measure", "partition"),
+        messages=(Message("proved", 1, Proved),),
+        configs=_latest(),
+        writers=("borrowers", "activity"),
+        readers=("cases",),
+        description="What the stream has seen of what measures wait for.",
+    ),
+    TopicSpec(
+        name="case-links",
+        direction="internal",
+        key="from_, in the partition of the subject of `to`",
+        key_fields=("from_",),
+        messages=(Message("case-link", 1, CaseLink),),
+        configs=_kept(SEVEN_DAYS),
+        writers=("cases",),
+        readers=("cases",),
+        description="What a case that follows another and the one that it follows say to each other.",
+    ),
+    TopicSpec(
         name="activity",
         direction="internal",
         key="~activity",
@@ -306,6 +352,17 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         writers=("cases",),
         readers=("the desk", "liandong case", "liandong report"),
         description="Each case as it stands: warnings, tasks with their due times, history.",
+    ),
+    TopicSpec(
+        name="cases.confidential",
+        direction="output",
+        key="case_id, in the partition of its subject",
+        key_fields=("case_id",),
+        messages=(Message("case", 1, Case),),
+        configs=_latest(),
+        writers=("cases",),
+        readers=("named roles", "liandong case", "liandong report"),
+        description="Cases for named roles only, whole; `cases` says of them that they are there.",
     ),
     TopicSpec(
         name="portfolio",

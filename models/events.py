@@ -149,7 +149,17 @@ class PostReport(Event, frozen=True, kw_only=True, omit_defaults=True):
         return f"customer:{self.customer_id}" if self.customer_id else f"branch:{self.reporter.branch_id}"
 
 
-LoanKind = Literal["applied", "approved", "disbursed", "repaid", "reclassified", "overdue", "written_off", "reversed"]
+LoanKind = Literal[
+    "applied",
+    "approved",
+    "disbursed",
+    "repaid",
+    "reclassified",
+    "overdue",
+    "written_off",
+    "reversed",
+    "reviewed",  # looked through by the credit department; moves nothing
+]
 Classification = Literal["normal", "special_mention", "substandard", "doubtful", "loss"]
 RealEstate = Literal["none", "development", "mortgage"]
 
@@ -229,11 +239,20 @@ ActionKind = Literal[
     "comment",
     "assign",
     "lift",  # what a measure put in force, such as a suspension, to be approved by another employee
+    "find",  # something wrong, in what was inspected: it is to be put right
+    "merge",  # this case follows another one, which `about` names
+    "split",  # this case follows no other any more
+    "restrict",  # only named roles see the case
+    "release",  # everybody sees it again
 ]
 
 
 class Action(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What a department did on a case. Topic `actions`, key the subject (the part of `case_id` before `#`)."""
+    """What a department did on a case. Topic `actions`, key the subject (the part of `case_id` before `#`).
+
+    Args:
+        about: of a `merge`, the case that this one is to follow.
+    """
 
     action_id: Id
     event_time: Instant
@@ -243,11 +262,17 @@ class Action(Event, frozen=True, kw_only=True, omit_defaults=True):
     measure: Id | None = None
     note: Text = ""
     evidence: tuple[Id, ...] = ()
+    about: Id | None = None
 
     def __post_init__(self) -> None:
-        subject, mark, number = self.case_id.rpartition("#")
-        if not (subject and mark and number.isascii() and number.isdigit()):
-            raise InvalidField("case_id", "malformed", f"{self.case_id!r} is not like customer:C42#1")
+        for field, case_id in (("case_id", self.case_id), ("about", self.about)):
+            subject, mark, number = (case_id or "").rpartition("#")
+            if case_id is not None and not (subject and mark and number.isascii() and number.isdigit()):
+                raise InvalidField(field, "malformed", f"{case_id!r} is not like customer:C42#1")
+        if self.kind == "merge" and self.about is None:
+            raise InvalidField("about", "missing", "merge needs the id of the case that this one is to follow")
+        if self.kind == "find" and not self.evidence:
+            raise InvalidField("evidence", "missing", "find needs the ids of the events in which something was wrong")
 
     @property
     def event_id(self) -> str:

@@ -135,6 +135,24 @@ class MissingRate(Struct, frozen=True, array_like=True):
     event_time: datetime
 
 
+class LargeBooking(Struct, frozen=True, array_like=True):
+    """A customer's transaction at a branch that reaches the reporting threshold by itself: what inspections draw from.
+
+    Args:
+        offset, event_id, event_time: of the transaction.
+        branch: where it was made.
+        kind: its class: cash, entity_transfer, person_domestic, person_cross_border.
+        lacks: the controls that it needed and lacks (`identity`, `approval`).
+    """
+
+    offset: int
+    event_id: str
+    event_time: datetime
+    branch: str
+    kind: str
+    lacks: tuple[str, ...] = ()
+
+
 class ActivityBatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a stage saw in a stretch of one topic partition. Topic `activity`, all in one partition.
 
@@ -148,6 +166,7 @@ class ActivityBatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
         cells: base64 of little-endian 16-bit numbers, one an offset: 0 = counts for nothing, n = `labels[n - 1]`.
         told: warnings told for the first time, by ascending offset.
         missing: records refused for want of a rate, by ascending offset.
+        large: large transactions at branches, by ascending offset.
         newest: the newest event time that was accepted; None if none was.
         arrived: when the broker took that event.
     """
@@ -159,6 +178,7 @@ class ActivityBatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cells: str = ""
     told: tuple[Told, ...] = ()
     missing: tuple[MissingRate, ...] = ()
+    large: tuple[LargeBooking, ...] = ()
     newest: datetime | None = None
     arrived: datetime | None = None
 

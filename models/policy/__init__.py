@@ -8,13 +8,15 @@ watch list and mutes hold at an event time. No figure lives in code.
 from models.policy.figures import LEVELS, Amounts, Figure, Level, LevelFigures, Part, PolicyError, parts
 from models.policy.history import PolicyHistory, published_policy
 from models.policy.parse import parse_policy
-from models.policy.response import Deadlines, Measure, Response
+from models.policy.response import Confidential, Deadlines, Measure, Proof, Response
 from models.policy.rules import (
     ApprovalDuringSuspension,
     DormantReactivation,
     FrequentLargeTransfers,
+    Heightened,
     IndustryConcentration,
     IndustryGrowth,
+    Inspection,
     LargeTransaction,
     Limit,
     Limits,
@@ -37,6 +39,7 @@ __all__ = [
     "LEVELS",
     "Amounts",
     "ApprovalDuringSuspension",
+    "Confidential",
     "Counterparties",
     "Credit",
     "Deadlines",
@@ -47,8 +50,10 @@ __all__ = [
     "Figure",
     "FrequentLargeTransfers",
     "Head",
+    "Heightened",
     "IndustryConcentration",
     "IndustryGrowth",
+    "Inspection",
     "LargeTransaction",
     "Level",
     "LevelFigures",
@@ -65,6 +70,7 @@ __all__ = [
     "PolicyError",
     "PolicyHistory",
     "PostedReport",
+    "Proof",
     "RealEstateConcentration",
     "Response",
     "Rule",

@@ -20,6 +20,7 @@ _COUNTS = {
     "at_least": 2, "many_payers": 1, "few": 1, "dormant_after": 1, "watch": 1, "corroborated_within": 0,
     "minimum_loans": 0, "due": 1, "special_mention_after": 0, "substandard_after": 1,
     "doubtful_after": 1, "loss_after": 1, "learn": 1, "grace": 0, "months": 1,
+    "days": 1, "each": 1, "resample": 1, "resample_days": 1,
 }  # fmt: skip
 _MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual", "allowance", "growth")
 
@@ -39,6 +40,7 @@ def contradictions(policy: Policy) -> Iterator[str]:
     yield from _limits(policy)
     yield from _memory(policy)
     yield from _deadlines(policy)
+    yield from _measures(policy)
     yield from _routes(policy)
 
 
@@ -125,6 +127,14 @@ def _customers(policy: Policy) -> Iterator[str]:
         yield "detectors.frequent_large_transfers.consecutive_days must be at most within"
     if rules.structuring.near_from.value >= 1:
         yield "detectors.structuring.near_from must be below 1: at 1 a transaction is large by itself"
+    if (heightened := policy.heightened) is not None:
+        for name, table, usual in (
+            ("large_from", "frequent_large_transfers", frequent.large_from),
+            ("a_day", "frequent_large_transfers", frequent.a_day),
+            ("near_from", "structuring", rules.structuring.near_from),
+        ):
+            if getattr(heightened, name).value > usual.value:
+                yield f"heightened.{name} must be at most detectors.{table}.{name}: a report makes no rule milder"
     scatter = rules.scatter_gather
     if scatter.few.whole >= min(scatter.many_payers.whole, scatter.many_payees.whole):
         yield "detectors.scatter_gather.few must be below many_payers and many_payees"
@@ -247,7 +257,7 @@ def _deadlines(policy: Policy) -> Iterator[str]:
                 yield f"response.deadlines.{graver}.{name} must not be longer than that of {milder}"
 
 
-def _routes(policy: Policy) -> Iterator[str]:
+def _measures(policy: Policy) -> Iterator[str]:
     response = policy.response
     for code, measure in response.measures.items():
         if measure.due is not None and measure.due.unit not in DUE_UNITS:
@@ -255,13 +265,26 @@ def _routes(policy: Policy) -> Iterator[str]:
         if measure.department not in response.owners:
             yield f"response.measures.{code}.department is {measure.department}, which response.owners lacks"
         yield from _unknown(f"response.measures.{code}.after", measure.after, response.measures, "response.measures")
+        rectified_by = (measure.rectified_by,) if measure.rectified_by is not None else ()
+        yield from _unknown(
+            f"response.measures.{code}.rectified_by", rectified_by, response.measures, "response.measures"
+        )
     if (circle := _circle({code: measure.after for code, measure in response.measures.items()})) is not None:
         yield f"response.measures: {', after '.join(circle)}: none of them could be completed"
+
+
+def _routes(policy: Policy) -> Iterator[str]:
+    response = policy.response
     for kind, roles in response.roles.items():
         if not roles:
             yield f"response.roles.{kind} is empty: name who may {kind}, or leave it out for everybody"
     if response.remind_before is not None and response.remind_before.unit != "working hours":
         yield f"response.remind_before.unit must be working hours, not {response.remind_before.unit}"
+    if (confidential := response.confidential) is not None:
+        known = dict.fromkeys(Detectors.__struct_fields__)
+        yield from _unknown("response.confidential.detectors", confidential.detectors, known, "detectors")
+        if not confidential.roles:
+            yield "response.confidential.roles is empty: nobody could see a confidential case"
     for name in Detectors.__struct_fields__:
         rule: Rule = getattr(policy.detectors, name)
         if rule.mode != "off" and not rule.departments:

@@ -7,6 +7,7 @@ from models.policy.figures import Figure, Part
 from models.risk_warning import Department, Severity
 
 FourEyes = Literal["dismiss", "reopen"]
+Proof = Literal["no_approvals", "loans_reviewed", "reclassified", "clean_resample"]
 
 
 class Deadlines(Part, frozen=True, kw_only=True):
@@ -20,7 +21,10 @@ class Measure(Part, frozen=True, kw_only=True):
     """Something a department does: whose it is, what it is called, its own deadline and its cost where known.
 
     Args:
-        proof: what shows that it is kept: `no_approvals`, that no loan is approved in what the case is about.
+        proof: what of the stream shows that it is kept or done: `no_approvals`, that no loan is approved in what the
+            case is about; `loans_reviewed`, that every loan in it was reviewed; `reclassified`, that one of them was
+            reclassified; `clean_resample`, that the branch's large transactions after it are in order.
+        rectified_by: the measure that a finding of this one asks for.
         countersign: completed by one employee, it counts as completed only once another one has approved it.
         after: measures that, where the same case asks for them, are completed before this one can be.
     """
@@ -28,11 +32,24 @@ class Measure(Part, frozen=True, kw_only=True):
     department: Department
     zh: str
     en: str
-    proof: Literal["no_approvals"] | None = None
+    proof: Proof | None = None
+    rectified_by: str | None = None
     countersign: bool = False
     after: tuple[str, ...] = ()
     due: Figure | None = None  # "working days" or "calendar days", when stricter law than the severity's applies
     effort: Figure  # working hours that it costs, for pricing a change of policy
+
+
+class Confidential(Part, frozen=True, kw_only=True):
+    """Which cases are for named roles only.
+
+    Args:
+        detectors: whose warnings make a case confidential.
+        roles: who sees such a case, and may restrict or release one.
+    """
+
+    detectors: tuple[str, ...]
+    roles: tuple[str, ...]
 
 
 class Response(Part, frozen=True, kw_only=True):
@@ -52,5 +69,6 @@ class Response(Part, frozen=True, kw_only=True):
     four_eyes: tuple[FourEyes, ...] = ("dismiss", "reopen")
     roles: dict[ActionKind, tuple[str, ...]] = {}  # noqa: RUF012 - msgspec copies it for each value
     remind_before: Figure | None = None
+    confidential: Confidential | None = None
     owners: dict[Department, str]  # the liaison named in each department
     capacity: dict[Department, Figure]  # working hours of all its people on a working day

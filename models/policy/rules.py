@@ -93,6 +93,32 @@ class TellerReport(PostedReport, frozen=True, kw_only=True):
     corroborated_within: Figure  # days between a report and a machine warning that raise each other
 
 
+class Heightened(Part, frozen=True, kw_only=True):
+    """Figures by which a customer is judged after a teller's report on it, on all of its accounts."""
+
+    days: Figure  # from the report's day on, that day included
+    large_from: Figure  # of frequent_large_transfers
+    a_day: Figure  # likewise
+    near_from: Figure  # of structuring
+
+
+class Inspection(Rule, frozen=True, kw_only=True):
+    """The monthly sample of each branch's large transactions, and the one after something was put right.
+
+    Args:
+        seed: of the draw; whoever knows it can repeat the draw, whoever does not cannot foresee it.
+        each: transactions drawn of each class of large transactions (cash, entity transfer ...).
+        resample: transactions drawn of those after a rectification, over all classes.
+        resample_days: from the day after the rectification.
+    """
+
+    seed: str
+    each: Figure
+    resample: Figure
+    resample_days: Figure
+    severity: Severity
+
+
 class SilenceSeverities(Part, frozen=True, kw_only=True):
     silent: Severity  # no event at all on a day
     outside: Severity  # too few or too many

@@ -15,7 +15,9 @@ from models.policy.rules import (
     ApprovalDuringSuspension,
     DormantReactivation,
     FrequentLargeTransfers,
+    Heightened,
     IndustryConcentration,
+    Inspection,
     LargeTransaction,
     Misclassification,
     MissingControl,
@@ -91,6 +93,7 @@ class Detectors(Part, frozen=True, kw_only=True):
     complaint: PostedReport
     referral: PostedReport
     financing_need: PostedReport
+    inspection: Inspection
     silence: Silence
     missing_rate: MissingRate
     industry_concentration: IndustryConcentration
@@ -112,6 +115,7 @@ class Policy(Part, frozen=True, kw_only=True, dict=True):
     counterparties: Counterparties
     credit: Credit
     detectors: Detectors
+    heightened: Heightened | None = None
     response: Response
 
     @cached_property

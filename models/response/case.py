@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from models.policy import Proof as ProofKind
 from models.response.history import SYSTEM as SYSTEM
 from models.response.history import Entry as Entry
 from models.response.history import acted as acted
@@ -51,6 +52,18 @@ class Countersign(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
 
 
+class Part(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one partition has said of a measure's proof, as `models.proofs.Proved`; kept with the measure."""
+
+    partition: int
+    partitions: int
+    listed: int = 0
+    left: int = 0
+    done_at: datetime | None = None
+    evidence: tuple[str, ...] = ()
+    revision: int
+
+
 class TaskMeasure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing to do, due at a time that never moves. A code may stand twice: done, and asked for again.
 
@@ -63,6 +76,12 @@ class TaskMeasure(Struct, frozen=True, kw_only=True, omit_defaults=True):
         breached_at: equals `due_at` once that passed without completion.
         remind_at: when the owner is reminded; None where it is due with its task, and where nobody is.
         reminded_at: equals `remind_at` once that passed without completion, and does so for ever.
+        proof: what of the stream proves it; None where the department's word does.
+        proof_since: what happens from then on proves it; None while nothing was asked.
+        parts: what the stream has answered, by partition.
+        claimed: done, somebody says (and another has approved, where it takes two), but not proved yet.
+        proved_at: event time at which the stream proved it; the measure is completed at the later of the two.
+        failed: ids of the events that showed the last claim to be untrue.
     """
 
     code: str
@@ -76,6 +95,12 @@ class TaskMeasure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     breached_at: datetime | None = None
     remind_at: datetime | None = None
     reminded_at: datetime | None = None
+    proof: ProofKind | None = None
+    proof_since: datetime | None = None
+    parts: tuple[Part, ...] = ()
+    claimed: Countersign | None = None
+    proved_at: datetime | None = None
+    failed: tuple[str, ...] = ()
 
 
 class Proposal(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -197,6 +222,21 @@ class CaseSuspension(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.started_at <= at and (self.lifted_at is None or at < self.lifted_at)
 
 
+class Follower(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A case that follows this one, as it last said.
+
+    Args:
+        departments: those that owe something on it.
+        revision: of the follower when it said so.
+    """
+
+    case_id: str
+    since: datetime
+    open: bool
+    departments: tuple[str, ...] = ()
+    revision: int
+
+
 class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Topic `cases`, key `case_id`, routed by `subject`. `revision` grows by one with every change.
 
@@ -204,6 +244,9 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
         suspensions: by start; they do not overlap, and one at most is in force.
         suspended_revision: the revision in which a suspension began, began earlier than told, or was lifted last.
         head: the hash of the history's newest entry; empty where that has none.
+        follows: the case that leads this one: what is done there is done here as well. Its clocks stay its own.
+        followers: those that it leads; it is open while any of them is.
+        confidential: for named roles only; on `cases` such a case says no more than that it is there.
     """
 
     case_id: str
@@ -222,6 +265,9 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     suspensions: tuple[CaseSuspension, ...] = ()
     suspended_revision: int = 0
     head: str = ""
+    follows: str | None = None
+    followers: tuple[Follower, ...] = ()
+    confidential: bool = False
 
     @property
     def key(self) -> str:
