@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cache_dir: Path = Path(".cache/liandong")
     policy: Path | None = None
     deploy: Path | None = None
+    models: Path = Path(".liandong/models")
     app_id: str = "liandong"
     partitions: int = 4
     replication: int = -1  # the broker's own default

@@ -147,6 +147,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("LIANDONG_DATA_DIR", "data_dir", ".liandong", "Where a broker of our own keeps its data.", _path),
     Variable("LIANDONG_CACHE_DIR", "cache_dir", "~/.cache/liandong", "Where downloaded jars are kept.", _path),
     Variable("LIANDONG_POLICY", "policy", "policy/cn.toml", "The policy file in force.", _file),
+    Variable("LIANDONG_MODELS", "models", ".liandong/models", "Trained models, each named by its hash.", _path),
     Variable("LIANDONG_DEPLOY_DIR", "deploy", "as installed", "Policies, mappings and schemas of your own.", _folder),
     Variable("LIANDONG_APP_ID", "app_id", "liandong", "Name of the consumer group and of the state topics.", _app_id),
     Variable(

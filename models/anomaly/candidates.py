@@ -15,7 +15,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-Kind = Literal["isolation_forest", "hbos", "robust_z"]
+Kind = Literal["hbos", "isolation_forest", "robust_z"]
 Floats = NDArray[np.float64]
 
 
@@ -63,11 +63,11 @@ class FarthestFeature(BaseEstimator):  # type: ignore[misc]
 
 
 _MADE: dict[Kind, Callable[[int, dict[str, Any]], tuple[Any, Any]]] = {
+    "hbos": lambda seed, params: (StandardScaler(), Histograms(**params)),
     "isolation_forest": lambda seed, params: (
         StandardScaler(),
         IsolationForest(**{"n_estimators": 100, "max_samples": 256} | params, random_state=seed, n_jobs=1),
     ),
-    "hbos": lambda seed, params: (StandardScaler(), Histograms(**params)),
     "robust_z": lambda seed, params: (RobustScaler(), FarthestFeature()),
 }
 KINDS: tuple[Kind, ...] = tuple(_MADE)
