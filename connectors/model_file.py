@@ -18,6 +18,7 @@ import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from connectors.errors import LiandongError
+from models.anomaly.feedback import Reranker, RerankerCard
 from models.anomaly.model import Card, Model
 
 SUFFIX = ".skops"
@@ -37,7 +38,7 @@ class BadModel(LiandongError):
     """A model file that is not there, or not what it says it is."""
 
 
-def to_bytes(model: Model) -> bytes:
+def to_bytes(model: Model | Reranker) -> bytes:
     """A model as a file, the same bytes for the same model."""
     raw = skops.io.dumps(model.pipeline)
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
@@ -56,23 +57,24 @@ def to_bytes(model: Model) -> bytes:
     return out.getvalue()
 
 
-def from_bytes(data: bytes) -> Model:
-    """The model in a file.
+def from_bytes(data: bytes) -> Model | Reranker:
+    """What is in a file.
 
     Raises:
         BadModel: not such a file, or made of what a model is not made of.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            card = msgspec.json.decode(archive.read(CARD), type=Card)
-        return Model(skops.io.loads(data, trusted=TRUSTED), card)
+            card = msgspec.json.decode(archive.read(CARD), type=Card | RerankerCard)
+        pipeline = skops.io.loads(data, trusted=TRUSTED)
+        return Model(pipeline, card) if isinstance(card, Card) else Reranker(pipeline, card)
     except UntrustedTypesFoundException as error:
         raise BadModel(f"the file holds what no model is made of: {error}", "train the model anew") from error
     except (zipfile.BadZipFile, KeyError, ValueError, msgspec.DecodeError) as error:
         raise BadModel(f"this is no model file: {error}", "train the model anew with `liandong train`") from error
 
 
-def save_model(model: Model, directory: Path) -> Path:
+def save_model(model: Model | Reranker, directory: Path) -> Path:
     """Write a model under the name of its hash; the file."""
     data = to_bytes(model)
     directory.mkdir(parents=True, exist_ok=True)
@@ -84,14 +86,14 @@ def save_model(model: Model, directory: Path) -> Path:
     return file
 
 
-def load_model(name: str, directory: Path) -> Model:
-    """The model of this hash.
+def load_file(name: str, directory: Path) -> Model | Reranker:
+    """What is kept under this hash.
 
     Raises:
-        BadModel: there is none, or its bytes have another hash.
+        BadModel: nothing is, or its bytes have another hash.
     """
     if not _HASH.fullmatch(name):
-        raise BadModel(f"{name!r} is no hash of a model", "give all 64 digits, as `liandong models list` shows them")
+        raise BadModel(f"{name!r} is no hash of a model", "give all 64 digits, as `liandong models show` does")
     file = directory / f"{name}{SUFFIX}"
     try:
         data = file.read_bytes()
@@ -101,6 +103,30 @@ def load_model(name: str, directory: Path) -> Model:
     if found != name:
         raise BadModel(f"{file} has been changed: the hash of its bytes is {found}", "copy the file again")
     return from_bytes(data)
+
+
+def load_model(name: str, directory: Path) -> Model:
+    """The anomaly model of this hash.
+
+    Raises:
+        BadModel: as `load_file`; or it is a re-ranker, which judges nothing.
+    """
+    found = load_file(name, directory)
+    if not isinstance(found, Model):
+        raise BadModel(f"{name} is a re-ranker, which judges nothing", "name an anomaly model")
+    return found
+
+
+def load_reranker(name: str, directory: Path) -> Reranker:
+    """The re-ranker of this hash.
+
+    Raises:
+        BadModel: as `load_file`; or it is an anomaly model.
+    """
+    found = load_file(name, directory)
+    if not isinstance(found, Reranker):
+        raise BadModel(f"{name} is an anomaly model, which orders no queue", "name a re-ranker")
+    return found
 
 
 def load_models(directory: Path, names: Iterable[str]) -> dict[str, Model]:

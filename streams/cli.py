@@ -11,6 +11,7 @@ from streams.commands import (
     cases,
     dead_letters,
     demo,
+    feedback,
     feeding,
     filing,
     lookahead,
@@ -50,7 +51,7 @@ app.command("lookahead", rich_help_panel=ASK)(lookahead.lookahead)
 app.command("stress", rich_help_panel=ASK)(stress.stress)
 app.command("report", rich_help_panel=ASK)(report.report)
 app.command("train", rich_help_panel=ASK)(train.training)
-app.add_typer(train.app, name="models", rich_help_panel=ASK)
+app.add_typer(feedback.app, name="models", rich_help_panel=ASK)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.add_typer(cases.app, name="case", rich_help_panel=KEEP)
 app.command("audit", rich_help_panel=KEEP)(cases.audit)

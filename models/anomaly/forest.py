@@ -36,9 +36,9 @@ class Forest:
         self._roots = starts[:-1].astype(np.int32)
         children, column, limit, length = [], [], [], []
         for tree, start, own in zip(trees, starts, columns, strict=False):
+            check_tree(tree, len(own))
             own_left, own_right = _children(tree)
             leaf = own_left < 0
-            _check(tree, own_left, own_right, leaf, len(own))
             here = np.arange(tree.node_count)
             # A leaf leads to itself: whoever is there stays, while others go on down.
             ways = np.where(leaf, here, own_right), np.where(leaf, here, own_left)
@@ -74,9 +74,17 @@ def _children(tree: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.asarray(tree.children_left, dtype=np.int64), np.asarray(tree.children_right, dtype=np.int64)
 
 
-def _check(tree: Any, left: NDArray[np.int64], right: NDArray[np.int64], leaf: NDArray[np.bool_], columns: int) -> None:
-    """Refuse what would be read outside of the arrays: the files come from a folder, not from this process."""
-    count, here = tree.node_count, np.arange(tree.node_count)
+def check_tree(tree: Any, columns: int) -> None:
+    """Refuse what would be read outside of a tree's arrays: the files come from a folder, not from this process.
+
+    Args:
+        tree: of scikit-learn, fitted; `columns`: that a row has.
+
+    Raises:
+        ValueError: it points outside of itself, asks for a column that is not there, or goes round in a circle.
+    """
+    left, right = _children(tree)
+    count, here, leaf = tree.node_count, np.arange(tree.node_count), left < 0
     inner = ~leaf
     sound = (
         count > 0

@@ -44,7 +44,7 @@ class Reference(Struct, frozen=True, kw_only=True):
         return np.searchsorted(np.asarray(self.edges), values, side="right").astype(np.int64)
 
 
-class Card(Struct, frozen=True, kw_only=True):
+class Card(Struct, frozen=True, kw_only=True, tag="anomaly"):
     """What a model is and what it was made of; part of its file.
 
     Args:

@@ -8,13 +8,14 @@ import typer
 from rich.table import Table
 
 from connectors.errors import LiandongError
-from connectors.model_file import load_model, save_model, stored_models
+from connectors.model_file import load_file, save_model, stored_models
 from connectors.policy_file import load_policies
 from connectors.sources.mapping import load_mapping
 from connectors.sources.spill import history
 from models.anomaly.batch import feature_frame
 from models.anomaly.candidates import KINDS, Kind
 from models.anomaly.features import FEATURES
+from models.anomaly.feedback import Reranker, RerankerCard
 from models.anomaly.model import MOST_A_DAY, Card, Model
 from models.anomaly.training import Untrainable, train
 from streams.commands.asking import FormatOption, MappingOption, PolicyOption
@@ -75,7 +76,7 @@ def training(
 def list_(models: DirectoryOption = None, format: FormatOption = Format.TEXT) -> None:
     """List the models of a folder."""
     folder = models or read_settings().models
-    found = {name: load_model(name, folder) for name in stored_models(folder)}
+    found = {name: load_file(name, folder) for name in stored_models(folder)}
     if format is Format.JSON:
         print_json([{"hash": name, **_plain(model)} for name, model in found.items()])
         return
@@ -86,10 +87,12 @@ def list_(models: DirectoryOption = None, format: FormatOption = Format.TEXT) ->
     for column in ("hash", "detector", "fitted", "validated", "rows", "policy"):
         table.add_column(column, justify="right" if column == "rows" else "left")
     for name, model in found.items():
-        card = model.card
-        table.add_row(
-            name[:SHOWN], card.kind, _span(card.fitted), _span(card.validated), f"{card.rows:,}", card.policy_version
-        )
+        if isinstance(model, Reranker):
+            table.add_row(name[:SHOWN], "re-ranker", _span(model.card.days), "", f"{model.card.decided:,}", "")
+        else:
+            card = model.card
+            spans = _span(card.fitted), _span(card.validated)
+            table.add_row(name[:SHOWN], card.kind, *spans, f"{card.rows:,}", card.policy_version)
     out.print(table)
 
 
@@ -104,7 +107,7 @@ def show_(
     """Show a model's card: what it was made of, and from which score on it would warn."""
     folder = models or read_settings().models
     full = whole_hash(name, folder)
-    model = load_model(full, folder)
+    model = load_file(full, folder)
     print_json({"hash": full, **_plain(model)}) if format is Format.JSON else _show(model.card, full, budget)
 
 
@@ -162,11 +165,19 @@ def _params(given: list[str]) -> dict[str, float]:
     return found
 
 
-def _plain(model: Model) -> dict[str, Any]:
-    return {"card": {name: getattr(model.card, name) for name in Card.__struct_fields__ if name != "tail"}}
+def _plain(model: Model | Reranker) -> dict[str, Any]:
+    return {"card": {name: getattr(model.card, name) for name in model.card.__struct_fields__ if name != "tail"}}
 
 
-def _facts(card: Card, budget: float) -> list[tuple[str, str]]:
+def _facts(card: Card | RerankerCard, budget: float) -> list[tuple[str, str]]:
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items()))
+    if isinstance(card, RerankerCard):
+        return [
+            ("re-ranker", f"seed {card.seed}, {len(card.columns)} columns"),
+            ("learned from", f"{card.decided:,} customers' days, {card.confirmed:,} confirmed, {_span(card.days)}"),
+            ("decisions", f"SHA-256 {card.data_hash}"),
+            ("libraries", libraries),
+        ]
     return [
         ("detector", f"{card.kind}, seed {card.seed}" + "".join(f", {k}={v:g}" for k, v in card.params.items())),
         ("features", f"{len(card.features)}, version {card.feature_version}"),
@@ -178,12 +189,12 @@ def _facts(card: Card, budget: float) -> list[tuple[str, str]]:
             f"{budget:g} warnings a day",
             f"from a score of {card.threshold(budget):.6f} on, the {100 * card.quantile(budget):.3f} % quantile",
         ),
-        ("libraries", ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items()))),
+        ("libraries", libraries),
         *((name, f"{value:g}") for name, value in card.metrics.items()),
     ]
 
 
-def _show(card: Card, name: str, budget: float) -> None:
+def _show(card: Card | RerankerCard, name: str, budget: float) -> None:
     table = Table(title=f"Model {name}", show_header=False)
     for what, value in _facts(card, budget):
         table.add_row(what, value)
