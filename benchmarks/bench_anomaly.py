@@ -2,6 +2,7 @@
 
 Usage: python benchmarks/bench_anomaly.py amlsim FOLDER          IBM's AMLSim sample, every amount set to 1.00
        python benchmarks/bench_anomaly.py simulated [--customers 2000 --days 90 --seeds 7 8 9]
+       python benchmarks/bench_anomaly.py rerank [--customers 4000 --days 90 --seeds 7 8 9 --noise 0.05]
        python benchmarks/bench_anomaly.py cost [--customers 1000 10000 100000]
        python benchmarks/bench_anomaly.py equality [--transactions 1000000]
 
@@ -13,6 +14,10 @@ not days), in the simulator customers on a day (positive: an event of a planted 
   P, R    precision and recall of the highest in rank within the budget of --budget warnings a day
   rules   the warnings of customer rules: by severity, then by number; whoever has none comes last, in random order
   rules and ...   the better of the two ranks
+
+`rerank` lets the simulated bank's people decide on every warning of the rules and of the model, wrongly in --noise of
+them; a re-ranker learns from those of the first three fifths of the days, and the queue of the rest is put in order by
+severity and by it: AP, and the share of what was planted within the first tenth of the queue.
 
 With several --seeds, `simulated` plays as many banks and gives the means over them: few customers are planted in each.
 `cost` measures, in one process: microseconds an event for the features and for scoring them in batches of 1, 10, 100
@@ -44,8 +49,9 @@ from models import oracle  # noqa: E402
 from models.anomaly.batch import feature_frame  # noqa: E402
 from models.anomaly.candidates import KINDS  # noqa: E402
 from models.anomaly.features import FEATURES, AnomalyState, features  # noqa: E402
+from models.anomaly.feedback import DETECTORS, learn, queue_frame  # noqa: E402
 from models.anomaly.model import Model  # noqa: E402
-from models.anomaly.training import VALIDATED, train  # noqa: E402
+from models.anomaly.training import VALIDATED, customer_days, train  # noqa: E402
 from models.events import Transaction  # noqa: E402
 from models.policy import PolicyHistory, parse_policy  # noqa: E402
 from models.risk_warning import severity_rank  # noqa: E402
@@ -220,6 +226,58 @@ def table(runs: list[list[Score]]) -> None:
         print(f"| {ones[0].name} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
 
 
+# --- feedback ---
+
+
+def reranked(seed: int, customers: int, days: int, budget: float, noise: float) -> list[Score]:
+    """The queue of the later days in two orders."""
+    policies = shipped("cn")
+    policy = policies.latest
+    bank = simulate(seed, customers, days, START, policy)
+    made = [one for one in bank if isinstance(one, Transaction)]
+    end = START + timedelta(days=days * 5 // 6)
+    day = pl.col("event_time").dt.convert_time_zone(policy.calendar.timezone).dt.date()
+    events = oracle.from_events(made).filter(day < end)
+    planted = [name for label in bank.labels for name in label.event_ids]
+    rows = feature_frame(events, policies)
+    right = rows.filter(pl.col("event_id").is_in(planted)).select("customer_id", "day").unique()
+    first = START + timedelta(days=days * 5 // 6 * 3 // 5)
+    model = train(rows.filter(pl.col("day") < first), kind="hbos", seed=seed, policy_version=policy.version)
+    strange = customer_days(model.score(rows.select(NAMES).to_numpy()), rows)
+    strange = strange.filter(pl.col("score") >= model.card.threshold(budget)).with_columns(
+        pl.lit("anomaly").alias("detector"), pl.lit(1).alias("rank")
+    )
+    warnings = oracle.warnings(transactions=events, policies=policies).filter(pl.col("detector").is_in(DETECTORS))
+    ranks = [severity_rank(one) for one in warnings["severity"]]
+    told = warnings.select(
+        pl.col("subject").str.strip_prefix("customer:").alias("customer_id"),
+        day.alias("day"),
+        "detector",
+        pl.Series("rank", ranks, dtype=pl.Int32),
+    )
+    queue = queue_frame(pl.concat([told, strange.select(told.columns)]), rows)
+    keys = ["customer_id", "day"]
+    queue = queue.join(right.with_columns(pl.lit(True).alias("planted")), on=keys, how="left", maintain_order="left")
+    dice = np.random.default_rng(seed)
+    wrong = pl.Series(dice.random(queue.height) < noise)
+    queue = queue.with_columns(pl.col("planted").fill_null(False)).with_columns(
+        (pl.col("planted") ^ wrong).alias("confirmed")
+    )
+    past, later = queue.filter(pl.col("day") < first), queue.filter(pl.col("day") >= first)
+    positive, tenth = later["planted"].to_numpy(), max(1, later.height // 10)
+    print(f"{past.height:,} decided, then {later.height:,} in the queue, {int(positive.sum())} of them planted")
+    orders = {
+        "by severity, then by number": later["rank"].to_numpy() + later["warnings"].to_numpy() / 1000,
+        "re-ranked": learn(past, seed=seed).rank(later),
+    }
+    found = []
+    for name, scores in orders.items():
+        hits = int(positive[np.argsort(-scores, kind="stable")[:tenth]].sum())
+        average = float(average_precision_score(positive, scores))
+        found.append(Score(name, average, hits / tenth, hits / max(1, int(positive.sum()))))
+    return found
+
+
 # --- cost ---
 
 
@@ -314,7 +372,11 @@ def main() -> None:
     two = commands.add_parser("simulated")
     two.add_argument("--customers", type=int, default=2000)
     two.add_argument("--days", type=int, default=90)
-    for command in (one, two):
+    three = commands.add_parser("rerank")
+    three.add_argument("--customers", type=int, default=4000)
+    three.add_argument("--days", type=int, default=90)
+    three.add_argument("--noise", type=float, default=0.05, help="share of wrong decisions")
+    for command in (one, two, three):
         command.add_argument("--seeds", type=int, nargs="+", default=[7])
         command.add_argument("--budget", type=float, default=20, help="warnings a day")
     commands.add_parser("cost").add_argument("--customers", type=int, nargs="+", default=[1000, 10_000, 100_000])
@@ -332,6 +394,8 @@ def main() -> None:
                 told(question)
                 runs.append(judged(question, seed, "cn"))
             table(runs)
+        case "rerank":
+            table([reranked(seed, given.customers, given.days, given.budget, given.noise) for seed in given.seeds])
         case "cost":
             lines = cost(given.customers)
             print("\nas multiples of the first:")
