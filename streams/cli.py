@@ -11,6 +11,7 @@ from streams.commands import (
     cases,
     dead_letters,
     demo,
+    drift,
     feedback,
     feeding,
     filing,
@@ -51,6 +52,7 @@ app.command("lookahead", rich_help_panel=ASK)(lookahead.lookahead)
 app.command("stress", rich_help_panel=ASK)(stress.stress)
 app.command("report", rich_help_panel=ASK)(report.report)
 app.command("train", rich_help_panel=ASK)(train.training)
+app.command("drift", rich_help_panel=ASK)(drift.drift)
 app.add_typer(feedback.app, name="models", rich_help_panel=ASK)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.add_typer(cases.app, name="case", rich_help_panel=KEEP)

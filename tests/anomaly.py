@@ -1,6 +1,7 @@
-"""Rows of features for the tests of models, without a history behind them."""
+"""Rows of features for the tests of models, and histories in files."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -32,3 +33,35 @@ def model(kind: Kind = "isolation_forest", seed: int = 7, **fields: int) -> Mode
 def strange(count: int = 1) -> Floats:
     """Rows far from all that a model has seen."""
     return np.full((count, len(NAMES)), 9.0)
+
+
+MAPPING = """
+name = "mine"
+kind = "transactions"
+description = "a test's own"
+format = "csv"
+timezone = "Asia/Shanghai"
+
+[fields]
+event_id = { column = "id" }
+event_time = { column = "time" }
+customer_id = { column = "customer" }
+customer_kind = { const = "person" }
+account_id = { column = "customer" }
+direction = { const = "out" }
+amount = { column = "amount" }
+currency = { const = "CNY" }
+method = { const = "transfer" }
+"""
+
+
+def write_history(folder: Path, days: int, customers: int, amount: int = 100) -> Path:
+    """A file of a payment a customer and day, beside `mapping.toml`, which maps it."""
+    lines = ["id,time,customer,amount"]
+    for day in range(days):
+        on = date(2026, 3, 2) + timedelta(days=day)
+        lines += [f"e{day}-{n},{on}T10:{n % 60:02}:00,C{n},{amount + 7 * n + day}" for n in range(customers)]
+    (folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
+    file = folder / "history.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file

@@ -1,6 +1,5 @@
 """`liandong train` and `liandong models`: from a file to a model with its card, and what is said when it cannot be."""
 
-from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -9,37 +8,8 @@ from typer.testing import CliRunner, Result
 
 from connectors.model_file import load_model
 from streams.cli import app
+from tests.anomaly import write_history
 from tests.data import ROOT
-
-MAPPING = """
-name = "mine"
-kind = "transactions"
-description = "a test's own"
-format = "csv"
-timezone = "Asia/Shanghai"
-
-[fields]
-event_id = { column = "id" }
-event_time = { column = "time" }
-customer_id = { column = "customer" }
-customer_kind = { const = "person" }
-account_id = { column = "customer" }
-direction = { const = "out" }
-amount = { column = "amount" }
-currency = { const = "CNY" }
-method = { const = "transfer" }
-"""
-
-
-def write_history(folder: Path, days: int, customers: int) -> Path:
-    lines = ["id,time,customer,amount"]
-    for day in range(days):
-        on = date(2026, 3, 2) + timedelta(days=day)
-        lines += [f"e{day}-{n},{on}T10:{n % 60:02}:00,C{n},{100 + 7 * n + day}" for n in range(customers)]
-    (folder / "mapping.toml").write_text(MAPPING, encoding="utf-8")
-    file = folder / "history.csv"
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return file
 
 
 @pytest.fixture
