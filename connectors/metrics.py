@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from connectors.errors import LiandongError
 
@@ -67,6 +67,15 @@ METRICS: dict[str, Metric] = {
         Metric("liandong_state_writes_total", "counter", ("stage",), "States written to the changelog."),
         Metric("liandong_state_written_bytes_total", "counter", ("stage",), "Bytes of state written to the changelog."),
         Metric("liandong_consumer_lag_events", "gauge", ("topic", "partition"), "Records not read yet."),
+        Metric(
+            "liandong_consumer_lag_seconds",
+            "gauge",
+            ("topic", "partition"),
+            "Since the broker took the newest record that is judged, while others wait; 0 where none does.",
+        ),
+        Metric("liandong_rebalance_seconds", "gauge", (), "What the last rebalance took, states recovered."),
+        Metric("liandong_rebalances_total", "counter", (), "Rebalances of the worker group that this worker saw."),
+        Metric("liandong_broker_up", "gauge", (), "1 while the broker answers this worker, else 0."),
         Metric("liandong_tasks_open", "gauge", ("department",), "Tasks not completed yet."),
         Metric("liandong_tasks_overdue", "gauge", ("department",), "Tasks not completed and past their due time."),
         Metric(
@@ -94,6 +103,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # processor time, memory and the start of this process
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -163,14 +173,25 @@ class Metrics:
         """How many keys of a partition have a state."""
         self._gauges["liandong_state_keys"].labels(stage, str(partition)).set(keys)
 
-    def lag(self, topic: str, partition: int, events: int) -> None:
-        """How many records of a partition are not read yet."""
+    def lag(self, topic: str, partition: int, events: int, seconds: float) -> None:
+        """How many records of a partition are not read yet, and how old the newest one is that is judged."""
         self._gauges["liandong_consumer_lag_events"].labels(topic, str(partition)).set(events)
+        self._gauges["liandong_consumer_lag_seconds"].labels(topic, str(partition)).set(seconds)
+
+    def rebalanced(self, seconds: float) -> None:
+        """A rebalance is over, and the states of what this worker holds now are recovered."""
+        self._counters["liandong_rebalances_total"].inc()
+        self._gauges["liandong_rebalance_seconds"].set(seconds)
+
+    def broker(self, *, up: bool) -> None:
+        """Whether the broker answers."""
+        self._gauges["liandong_broker_up"].set(up)
 
     def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None:
         """A partition went to another worker: its gauges must not stand still here."""
         for topic in topics:
             self._gauges["liandong_consumer_lag_events"].remove(topic, str(partition))
+            self._gauges["liandong_consumer_lag_seconds"].remove(topic, str(partition))
         self._gauges["liandong_state_keys"].remove(stage, str(partition))
 
     def tasks(self, open_by_department: Mapping[str, int], overdue_by_department: Mapping[str, int]) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ log = logging.getLogger("liandong.worker")
 STOP_WITHIN = 10.0  # seconds from a signal to the end of the process
 TICK_EVERY = 1.0  # seconds
 STALL_SECONDS = 30.0  # far above the time of a batch, or that a partition waits for its neighbours' backlog
+ASK_BROKER_EVERY = 10.0  # seconds, and for how long an answer is waited for
 CONCURRENT_BATCHES = 4  # of one stage, on different partitions: one waits for the broker while the next computes
 
 
@@ -135,6 +137,8 @@ class Worker(BatchApp):
         self._metrics = metrics or NoMetrics()
         self._measured: set[tuple[Stage, int]] = set()
         self._stalls = Stalls(stall_seconds)
+        self._rebalancing_since: float | None = None
+        self._asked_at = 0.0  # when the broker was asked last, by the monotonic clock
         self.runners = [
             StageRunner(stage, codec, self._state_table(stage), self.outbox, self._metrics, clock, state_cache_keys)
             for stage in stages
@@ -196,11 +200,15 @@ class Worker(BatchApp):
 
     def on_rebalance_start(self) -> None:
         self.ready = False
+        self._rebalancing_since = self._rebalancing_since or time.monotonic()
         super().on_rebalance_start()
 
     def on_rebalance_end(self) -> None:
         super().on_rebalance_end()
         self.ready = True
+        if self._rebalancing_since is not None:
+            self._metrics.rebalanced(time.monotonic() - self._rebalancing_since)
+            self._rebalancing_since = None
         held = {tp for tp in self.consumer.assignment() if tp.topic not in self.tables.changelog_topics}
         for stage, partition in list(self._measured):
             if partition not in {tp.partition for tp in held if tp.topic in stage.topics}:
@@ -224,9 +232,25 @@ class Worker(BatchApp):
                     tps = [TP(topic, partition) for topic in runner.stage.topics]
                     await runner.tick(partition, all(consumer.caught_up(tp) for tp in tps))
                     for tp in tps:
-                        self._metrics.lag(tp.topic, partition, consumer.lag(tp))
+                        lag = consumer.lag(tp)
+                        self._metrics.lag(tp.topic, partition, lag, runner.behind(tp.topic, partition) if lag else 0.0)
                     self._measured.add((runner.stage, partition))
             await self._keep_moving(consumer)
+            await self._ask_broker()
+
+    async def _ask_broker(self) -> None:
+        """Whether the broker answers: what all else waits for."""
+        now = time.monotonic()
+        if now - self._asked_at < ASK_BROKER_EVERY:
+            return
+        self._asked_at = now
+        try:
+            async with asyncio.timeout(ASK_BROKER_EVERY):
+                await self.outbox.topics()
+        except (KafkaError, TimeoutError):
+            self._metrics.broker(up=False)
+        else:
+            self._metrics.broker(up=True)
 
     async def _keep_moving(self, consumer: BatchConsumer) -> None:
         """Read again what was fetched and never came: from the committed offsets, where nothing can be lost."""
@@ -267,14 +291,14 @@ class Worker(BatchApp):
         self.finalize()
         background: list[asyncio.Task[Any]] = [loop.create_task(self._run_background(one)) for one in self._background]
         starting: asyncio.Task[Any] = loop.create_task(self.start())
-        time: asyncio.Task[Any] = loop.create_task(self.keep_time())
+        timer: asyncio.Task[Any] = loop.create_task(self.keep_time())
         watches = (stop.wait(), self.failed.wait(), self._watch_crash())
-        waits: list[asyncio.Task[Any]] = [starting, time, *background, *(loop.create_task(one) for one in watches)]
+        waits: list[asyncio.Task[Any]] = [starting, timer, *background, *(loop.create_task(one) for one in watches)]
         while not any(task.done() for task in waits):
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if starting in waits and starting.done() and starting.exception() is None:
                 waits.remove(starting)
-        for task in (starting, time, *background):
+        for task in (starting, timer, *background):
             if task.done() and (error := task.exception()) is not None:
                 self.fail(error)
         self.patience = threading.Timer(STOP_WITHIN - 0.5, self._leave)

@@ -54,9 +54,13 @@ class RunnerMetrics(Protocol):
 
     def state_keys(self, stage: str, partition: int, keys: int) -> None: ...
 
-    def lag(self, topic: str, partition: int, events: int) -> None: ...
+    def lag(self, topic: str, partition: int, events: int, seconds: float) -> None: ...
 
     def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
+
+    def rebalanced(self, seconds: float) -> None: ...
+
+    def broker(self, *, up: bool) -> None: ...
 
 
 class NoMetrics:
@@ -74,9 +78,13 @@ class NoMetrics:
 
     def state_keys(self, stage: str, partition: int, keys: int) -> None: ...
 
-    def lag(self, topic: str, partition: int, events: int) -> None: ...
+    def lag(self, topic: str, partition: int, events: int, seconds: float) -> None: ...
 
     def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
+
+    def rebalanced(self, seconds: float) -> None: ...
+
+    def broker(self, *, up: bool) -> None: ...
 
 
 class StageFailed(Exception):
@@ -90,6 +98,7 @@ class _Lane:
         self.states = states
         self.lock = asyncio.Lock()
         self.busy_at = time.monotonic()
+        self.arrived: dict[str, float] = {}  # when the broker took the newest record applied, by topic
 
 
 class StageRunner:
@@ -131,6 +140,12 @@ class StageRunner:
             lane = self._lanes[partition] = _Lane(PartitionStates(partition, self.table, self._cache))
         return lane
 
+    def behind(self, topic: str, partition: int) -> float:
+        """Seconds since the broker took the newest record that is applied; 0 where none is yet."""
+        lane = self._lanes.get(partition)
+        arrived = lane.arrived.get(topic) if lane is not None else None
+        return 0.0 if arrived is None else max(0.0, self._clock().timestamp() - arrived)
+
     async def drop(self) -> None:
         """Wait for what is under way, then forget every decoded state (before the partitions may move)."""
         lanes, self._lanes = self._lanes, {}
@@ -157,6 +172,8 @@ class StageRunner:
             await self._store(lane.states, emits, where)
             batch.done = True
             lane.busy_at = time.monotonic()
+            if batch.records:
+                lane.arrived[batch.tp.topic] = batch.records[-1].timestamp / 1000
         seconds = time.perf_counter() - started
         self._metrics.batch(self.stage.name, batch.tp.topic, len(batch.records), skipped, seconds)
 

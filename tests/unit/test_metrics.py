@@ -61,11 +61,26 @@ def test_warnings_and_their_delay() -> None:
 
 def test_gauges_are_gone_with_their_partition() -> None:
     metrics = Metrics()
-    metrics.lag("transactions", 1, 7)
+    metrics.lag("transactions", 1, 7, 2.5)
+    assert value(metrics, "liandong_consumer_lag_seconds", topic="transactions", partition="1") == 2.5
     metrics.state_keys("customers", 1, 3)
     metrics.forget_partition(["transactions", "reports"], "customers", 1)
     assert value(metrics, "liandong_consumer_lag_events", topic="transactions", partition="1") is None
+    assert value(metrics, "liandong_consumer_lag_seconds", topic="transactions", partition="1") is None
     assert value(metrics, "liandong_state_keys", stage="customers", partition="1") is None
+
+
+def test_rebalances_and_the_broker() -> None:
+    metrics = Metrics()
+    metrics.rebalanced(3.5)
+    metrics.rebalanced(0.5)
+    metrics.broker(up=True)
+    assert value(metrics, "liandong_rebalances_total") == 2
+    assert value(metrics, "liandong_rebalance_seconds") == 0.5
+    assert value(metrics, "liandong_broker_up") == 1
+    metrics.broker(up=False)
+    assert value(metrics, "liandong_broker_up") == 0
+    assert (value(metrics, "process_start_time_seconds") or 0) > 0
 
 
 def test_tasks_of_a_department_without_any_disappear() -> None:

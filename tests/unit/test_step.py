@@ -209,6 +209,16 @@ async def test_messages_are_acknowledged_before_the_state_is_stored_and_the_batc
 
 
 @in_loop
+async def test_the_newest_record_applied_says_how_far_behind_a_topic_is() -> None:
+    bench = await Bench().hold()
+    assert bench.runner.behind("in", 0) == 0
+    assert 0 not in bench.runner._lanes  # noqa: SLF001 - a lane that nobody drops would keep old states
+    await bench.run(event("1"))
+    assert bench.runner.behind("in", 0) == NOW.timestamp() - 1_700_000_000
+    assert bench.runner.behind("in2", 0) == 0
+
+
+@in_loop
 async def test_what_a_key_has_seen_is_skipped_per_topic(outbox: MemoryOutbox) -> None:
     bench = await Bench(outbox).hold()
     await bench.run(event("1"), event("2"))
