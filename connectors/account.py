@@ -25,6 +25,7 @@ from models.risk_warning import RiskWarning, severity_rank
 
 SEVERITY_STYLE = {"low": "cyan", "medium": "yellow", "high": "dark_orange", "critical": "bold red"}
 ANSWER_STYLE = {"in_time": "green", "waiting": "", "late": "yellow", "never": "bold red"}
+OF_THE_PIPELINE = ("breached", "escalated", "proved", "not_proved")  # what the day's people are told of its notes
 SHOWN_EVENTS = 4
 SHOWN_MEMBERS = 6
 
@@ -210,9 +211,9 @@ class _Account:
 
     def deeds(self, case: Case) -> None:
         """The case's history without what the pipeline noted for itself."""
-        told = [one for one in case.history if one.actor != SYSTEM or one.kind in ("breached", "escalated")]
+        told = [one for one in case.history if one.actor != SYSTEM or one.kind in OF_THE_PIPELINE]
         for entry in sorted(told, key=lambda one: one.at):
-            by_clock = entry.actor == SYSTEM
+            by_clock = entry.kind in ("breached", "escalated")
             if by_clock:
                 # The history says "level 1: linkage_office" and "acknowledgement was due".
                 what = self.say(entry.detail.rpartition(": ")[2])
@@ -222,7 +223,7 @@ class _Account:
                 f"  {self.time(entry.at)}  {self.say(entry.department or '')}: ",
                 (self.say(entry.kind), "yellow" if by_clock else "green"),
                 f" {what}" if what else "",
-                "" if by_clock else f" ({entry.actor})",
+                "" if entry.actor == SYSTEM else f" ({entry.actor})",
             )
 
     def late(self, cases: list[Case]) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from connectors.errors import LiandongError
+from models.stage import Owed
 
 Outcome = Literal["accepted", "refused", "duplicate", "late"]
 Kind = Literal["counter", "gauge", "histogram"]
@@ -23,6 +24,9 @@ Kind = Literal["counter", "gauge", "histogram"]
 DELAY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_BUCKETS = (1, 5, 10, 50, 100, 500, 1000, 2500, 5000, 10_000)
+
+
+TASK_GAUGES = ("liandong_tasks_open", "liandong_tasks_overdue", "liandong_tasks_unacknowledged")
 
 
 class Metric(Struct, frozen=True):
@@ -77,6 +81,12 @@ METRICS: dict[str, Metric] = {
         Metric("liandong_rebalances_total", "counter", (), "Rebalances of the worker group that this worker saw."),
         Metric("liandong_broker_up", "gauge", (), "1 while the broker answers this worker, else 0."),
         Metric("liandong_tasks_open", "gauge", ("department",), "Tasks not completed yet."),
+        Metric(
+            "liandong_tasks_unacknowledged",
+            "gauge",
+            ("department", "severity"),
+            "Tasks that nobody has acknowledged.",
+        ),
         Metric("liandong_tasks_overdue", "gauge", ("department",), "Tasks not completed and past their due time."),
         Metric(
             "liandong_industry_share_ratio",
@@ -105,6 +115,7 @@ class Metrics:
         self.registry = registry if registry is not None else CollectorRegistry()
         ProcessCollector(registry=self.registry)  # processor time, memory and the start of this process
         self._counters: dict[str, Counter] = {}
+        self._owed: dict[int, Mapping[Owed, int]] = {}  # by partition
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         self._refused: dict[tuple[str, str], int] = {}  # told one by one, before the batch that held them
@@ -193,16 +204,28 @@ class Metrics:
             self._gauges["liandong_consumer_lag_events"].remove(topic, str(partition))
             self._gauges["liandong_consumer_lag_seconds"].remove(topic, str(partition))
         self._gauges["liandong_state_keys"].remove(stage, str(partition))
+        if self._owed.pop(partition, None) is not None:
+            self.tasks(partition, {})
 
-    def tasks(self, open_by_department: Mapping[str, int], overdue_by_department: Mapping[str, int]) -> None:
-        """The tasks as they stand in this worker's partitions."""
-        for name, counts in (
-            ("liandong_tasks_open", open_by_department),
-            ("liandong_tasks_overdue", overdue_by_department),
-        ):
+    def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None:
+        """The tasks of one partition that are not done; the gauges show the sum over those that this worker holds."""
+        self._owed[partition] = owed
+        counts: dict[tuple[str, tuple[str, ...]], int] = {}
+
+        def add(name: str, labels: tuple[str, ...], count: int) -> None:
+            counts[name, labels] = counts.get((name, labels), 0) + count
+
+        for of_partition in self._owed.values():
+            for one, count in of_partition.items():
+                add("liandong_tasks_open", (one.department,), count)
+                if one.overdue:
+                    add("liandong_tasks_overdue", (one.department,), count)
+                if not one.acknowledged:
+                    add("liandong_tasks_unacknowledged", (one.department, one.severity), count)
+        for name in TASK_GAUGES:
             self._gauges[name].clear()
-            for department, count in counts.items():
-                self._gauges[name].labels(department).set(count)
+        for (name, labels), count in counts.items():
+            self._gauges[name].labels(*labels).set(count)
 
     def share(self, entity: str, industry: str, ratio: float) -> None:
         """An industry's share of an entity's book, for the screen alone: decisions use the exact Decimal."""

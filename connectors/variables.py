@@ -193,6 +193,7 @@ VARIABLES: tuple[Variable, ...] = (
         "Address of /metrics; 0.0.0.0 shows it to the network.",
         _text,
     ),
+    Variable("LIANDONG_ROLE", "role", "", "Whose eyes a command has: confidential cases are for named roles.", _text),
     Variable(
         "LIANDONG_LOG_LEVEL",
         "log_level",

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from models.drill import drill_of
 from models.mutes import Mutes
 from models.policy import Policy, Rule
-from models.risk_warning import Finding, Reason, RiskWarning, Severity, raised, severity_rank, warning_id
+from models.risk_warning import Finding, Mode, Reason, RiskWarning, Severity, raised, severity_rank, warning_id
 
 
 class Episode(Struct):
@@ -90,7 +91,7 @@ def tell(
         detector=episode.detector,
         detector_version=episode.version,
         policy_version=policy.version,
-        mode="shadow" if rule.mode == "shadow" else "live",
+        mode=_mode(rule, finding.subject),
         severity=severity,
         subject=finding.subject,
         departments=finding.departments,
@@ -106,6 +107,13 @@ def tell(
         muted_by=mute.mute_id if mute is not None else None,
         disproves=finding.disproves,
     )
+
+
+def _mode(rule: Rule, subject: str) -> Mode:
+    """What departments are told as: a rule that is being tried out is not told in a drill either."""
+    if rule.mode == "shadow":
+        return "shadow"
+    return "live" if drill_of(subject) is None else "drill"
 
 
 def _unknown_to_departments(episode: Episode, severity: Severity) -> bool:

@@ -15,7 +15,8 @@ class CaseLink(Struct, frozen=True, kw_only=True, omit_defaults=True):
         kind: `follow`: `from_` follows `to` from now on, or tells it anew how it stands; `leave`: it does so no more;
             `refuse`: `to` may not follow `from_`, for the reason in `why`; `act`: an action on `from_`, the leader,
             that its follower `to` takes as well.
-        at: event time of the action behind it.
+        mode: of the case that speaks.
+        at: event time of what is behind it.
         revision: of the case that speaks; of what one case says to another the greater counts.
         departments: of `follow`: those that owe something on the follower.
         open: of `follow`: the follower is open.
@@ -25,6 +26,7 @@ class CaseLink(Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_: str
     to: str
     kind: Literal["follow", "leave", "refuse", "act"]
+    mode: Literal["live", "drill"]
     at: datetime
     revision: int
     departments: tuple[str, ...] = ()

@@ -5,9 +5,9 @@ reads no clock and knows no broker. The runner decodes, skips what a key's state
 what the stage returns, then stores the states, then commits the offsets, in that order.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -114,4 +114,22 @@ class Stage(Protocol):
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
         """Called on the timer, between batches."""
+        ...
+
+
+class Owed(Struct, frozen=True, order=True):
+    """One way to count tasks that are not done: for a screen, no decision depends on it."""
+
+    department: str
+    severity: str
+    overdue: bool
+    acknowledged: bool
+
+
+@runtime_checkable
+class Owing(Protocol):
+    """A stage that says what departments still owe."""
+
+    def owed(self, states: States) -> Mapping[Owed, int]:
+        """The tasks of one partition that are not done."""
         ...

@@ -12,6 +12,7 @@ from streams.commands import (
     dead_letters,
     demo,
     drift,
+    drill,
     feedback,
     feeding,
     filing,
@@ -21,6 +22,7 @@ from streams.commands import (
     rates,
     reevaluate,
     report,
+    reports,
     running,
     stress,
     train,
@@ -50,6 +52,7 @@ app.command("reevaluate", rich_help_panel=ASK)(reevaluate.reevaluate)
 app.command("book", rich_help_panel=ASK)(book.book)
 app.command("lookahead", rich_help_panel=ASK)(lookahead.lookahead)
 app.command("stress", rich_help_panel=ASK)(stress.stress)
+app.command("reports", rich_help_panel=ASK)(reports.reports)
 app.command("report", rich_help_panel=ASK)(report.report)
 app.command("train", rich_help_panel=ASK)(train.training)
 app.command("drift", rich_help_panel=ASK)(drift.drift)
@@ -58,6 +61,7 @@ app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.add_typer(cases.app, name="case", rich_help_panel=KEEP)
 app.command("audit", rich_help_panel=KEEP)(cases.audit)
 app.command("filing", rich_help_panel=KEEP)(filing.filing)
+app.command("drill", rich_help_panel=KEEP)(drill.drill)
 app.add_typer(policies.app, name="policy", rich_help_panel=KEEP)
 app.add_typer(rates.app, name="rates", rich_help_panel=KEEP)
 app.add_typer(watch_list.app, name="watch-list", rich_help_panel=KEEP)

@@ -7,7 +7,7 @@ committed. What is read again after a kill is skipped by the offsets that each k
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from connectors.letters import dead_letter_of
 from connectors.refusals import Undecodable
 from models.risk_warning import RiskWarning
-from models.stage import Emit, Record, Refused, Stage, Tick
+from models.stage import Emit, Owed, Owing, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
 from streams.outbox import Message, Outbox, partition_of
 from streams.state import StateTable
@@ -62,6 +62,8 @@ class RunnerMetrics(Protocol):
 
     def broker(self, *, up: bool) -> None: ...
 
+    def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
+
 
 class NoMetrics:
     """Counts nothing."""
@@ -85,6 +87,8 @@ class NoMetrics:
     def rebalanced(self, seconds: float) -> None: ...
 
     def broker(self, *, up: bool) -> None: ...
+
+    def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
 
 
 class StageFailed(Exception):
@@ -191,6 +195,8 @@ class StageRunner:
             emits = self._whole(lane.states, lambda states: self.stage.tick(states, tick), f"tick of {partition}")
             await self._store(lane.states, emits, f"tick of {partition}")
             self._metrics.state_keys(self.stage.name, partition, self.table.size(partition))
+            if isinstance(self.stage, Owing):
+                self._metrics.tasks(partition, self.stage.owed(lane.states))
 
     @asynccontextmanager
     async def _step(self) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from connectors.records import TopicReader
 from connectors.settings import Settings
 from models import oracle
+from models.drill import drill_of
 from models.messages import Suspensions
 from models.policy import PolicyHistory
 from models.risk_warning import RiskWarning, severity_rank
@@ -136,7 +137,8 @@ def suspension_frame(messages: Iterable[Suspensions]) -> pl.DataFrame:
 
 def _told(warnings: list[RiskWarning]) -> pl.DataFrame:
     """When each warning was told for the first time: a record sent again after a worker's death is no other."""
-    first = {one.warning_id: one for one in warnings if one.revision == 1 and one.mode != "drill"}
+    real = (one for one in warnings if one.mode != "drill" and drill_of(one.subject) is None)
+    first = {one.warning_id: one for one in real if one.revision == 1}
     rows = [(one.detector, one.event_time) for one in first.values()]
     return pl.DataFrame(rows, schema={"detector": pl.String, "event_time": pl.Datetime("us", "UTC")}, orient="row")
 

@@ -32,7 +32,7 @@ def build_stages(policies: PolicyHistory, settings: Settings) -> tuple[Stage, ..
         BorrowersStage(policies, settings.partitions, settle),
         PortfolioStage(policies),
         ActivityStage(policies),
-        CasesStage(policies),
+        CasesStage(policies, settings.partitions),
     )
 
 

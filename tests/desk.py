@@ -14,6 +14,7 @@ from models.events import LoanEvent
 from models.messages import LoanDelta, LoanDeltas
 from models.pipeline import MemoryStates
 from models.policy import PolicyHistory
+from models.proofs import ProofAsk, Proved
 from models.risk_warning import RiskWarning
 from models.stage import Emit, Record, Refused, Tick
 from models.stages.borrowers import BorrowersStage, BorrowerState, Progress
@@ -27,7 +28,7 @@ def step(event_id: str, day: str, kind: str, amount: str | None = None, **fields
     """A step in the life of loan L of borrower B; `day` of March 2026, or a whole time."""
     when = day if "-" in day else f"2026-03-{day} 10:00"
     event = loan(event_id, when, amount or "1", **({"kind": kind, "loan_id": "L", "borrower_id": "B"} | fields))
-    return event if amount or kind not in ("reclassified", "overdue") else replace(event, amount=None)
+    return event if amount or kind not in ("reclassified", "overdue", "reviewed") else replace(event, amount=None)
 
 
 class Desk:
@@ -36,6 +37,7 @@ class Desk:
     Attributes:
         refused: (event_id, reason, field) of those refused, at once or after they had waited.
         letters: of those that had waited.
+        proofs: what cases that asked were told.
     """
 
     def __init__(self, policies: PolicyHistory) -> None:
@@ -46,6 +48,7 @@ class Desk:
         self.refused: list[tuple[str, str, str]] = []
         self.details: list[str] = []
         self.letters: list[DeadLetter] = []
+        self.proofs: list[Proved] = []
         self._offset = -1
 
     def feed(self, *events: LoanEvent, ingest_time: datetime | None = None) -> "Desk":
@@ -63,6 +66,15 @@ class Desk:
                 emits = []
             self._take([*emits, *stage.flush(self.states)])
             self.states.through_bytes()
+        return self
+
+    def ask(self, ask: ProofAsk) -> "Desk":
+        """A case asks what the loans prove."""
+        self._offset += 1
+        stage = BorrowersStage(self.policies, 1)
+        record = Record("reviews", 0, self._offset, ask.since, ask, NOW)
+        self._take([*stage.apply(self.states, record), *stage.flush(self.states)])
+        self.states.through_bytes()
         return self
 
     def tick(self, now: datetime, *, caught_up: bool = True) -> "Desk":
@@ -99,6 +111,8 @@ class Desk:
         for emit in emits:
             if isinstance(emit.value, LoanDeltas):
                 self.deltas += emit.value.deltas
+            elif isinstance(emit.value, Proved):
+                self.proofs.append(emit.value)
             elif emit.topic == "warnings":
                 self.warnings.append(emit.value)
             elif emit.topic == "dead-letters":

@@ -21,7 +21,7 @@ DETECTORS = ("structuring", "teller_report", "missing_control", "industry_concen
 DEPARTMENTS = ("operations", "risk", "credit", "it")
 MEASURES = ("investigate_transactions", "verify_identity", "restore_system", "adjust_classification")
 KINDS = ("complaint", "complaint", "referral", "system_fault", "abnormal_transaction")
-PEOPLE = ("ling", "mei", "hao")
+POSTS = tuple(f"P{number:02}" for number in range(40))  # who report, and who act
 HOUR, DAY, INSTANT = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
 Event = Transaction | PostReport | LoanEvent
 
@@ -104,7 +104,7 @@ class _Play:
             origin = dice.choice(("customer", "customer", "customer", "bank"))
             event = transaction(f"t{number}", at, "10", branch_id=branch, origin=origin)
         elif kind < 0.8:
-            who = Reporter(employee_id="T", post="teller", branch_id=branch or "B2")
+            who = Reporter(employee_id=dice.choice(POSTS), post="teller", branch_id=branch or "B2")
             event = report(f"r{number}", at, kind=dice.choice(KINDS), reporter=who)
         else:
             entity = dice.choice(("BANK1", "BANK2"))
@@ -159,7 +159,7 @@ class _Play:
             return
         case, task = self._dice.choice(active if active and self._dice.random() < 0.9 else pairs)
         kind, measure = self._next(task)
-        who = self._dice.choice(PEOPLE)
+        who = self._dice.choice(POSTS)
         fields: dict[str, Any] = {"case_id": case.case_id, "department": task.department, "measure": measure}
         one = action(kind, at, who=who, role="supervisor", action_id=f"a{len(self._sent)}", **fields)
         self._send(one, now)

@@ -1,5 +1,6 @@
 """`liandong concentration`: the indices of the loan book that a file describes."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from connectors.sources.reader import MappedFrame
 from models.credit.balances import Balances, balances
 from models.credit.concentration import concentration
 from models.credit.industry import UNKNOWN
+from models.drill import drill_of
 from models.money import currency_places
 
 _LARGEST = 10
@@ -19,7 +21,7 @@ _INDICES = ("hhi", "hhi_normalised", "effective_number", "cr4", "gini", "theil",
 def concentration_report(
     mapped: MappedFrame, by: str, within: str | None = None, known_only: bool = False
 ) -> dict[str, Any] | list[dict[str, Any]]:
-    """The concentration of what is owed, ready to print as JSON.
+    """The concentration of what is owed, ready to print as JSON. Books of drills are left out.
 
     Args:
         mapped: a file of loans, as `read` gives it.
@@ -40,6 +42,7 @@ def concentration_report(
     if mapped.kind != "loans":
         raise SourceError(f"concentration needs a mapping of kind loans, this one gives {mapped.kind}")
     by = _column(mapped, by, "--by")
+    mapped = _real(mapped)
     currencies = mapped.accepted["currency"].unique().sort().to_list()
     if len(currencies) > 1:
         raise SourceError(f"amounts in {', '.join(currencies)} cannot be added up; filter the file to one currency")
@@ -63,6 +66,27 @@ def concentration_report(
         rejected = mapped.rejected.filter(pl.col("row").is_in(lost.implode()))
         out.append({"member": name} | _report(mine, rejected, mine["row"].n_unique() + len(lost), part, by, known_only))
     return out
+
+
+def without_drills(loans: pl.DataFrame) -> pl.DataFrame:
+    """Loan events of the books of real entities.
+
+    Args:
+        loans: with a column `entity`; one without any event may lack it.
+    """
+    if not loans.height:
+        return loans
+    drilled = [name for name in loans["entity"].unique() if drill_of(name) is not None]
+    return loans.filter(~pl.col("entity").is_in(drilled)) if drilled else loans
+
+
+def _real(mapped: MappedFrame) -> MappedFrame:
+    """The file as if the rows of drills were not in it."""
+    kept = without_drills(mapped.accepted)
+    if kept.height == mapped.accepted.height:
+        return mapped
+    drilled = mapped.accepted["row"].n_unique() - kept["row"].n_unique()
+    return replace(mapped, accepted=kept, rows=mapped.rows - drilled)
 
 
 def _parts(frame: pl.DataFrame, column: str) -> dict[str, pl.DataFrame]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from models.events import PostReport, Transaction
-from models.messages import ActivityBatch, ActivityLabel, MissingRate, Told
+from models.messages import ActivityBatch, ActivityLabel, LargeBooking, MissingRate, Told
 from models.stage import Record
 
 # Offsets that one message speaks of. Each with names of its own, they still fit into what a broker takes.
@@ -27,12 +27,22 @@ class ActivityLog:
         self._labels: list[tuple[date, str | None, str | None] | None] = []
         self._told: list[Told] = []
         self._missing: list[MissingRate] = []
+        self._large: list[LargeBooking] = []
         self._newest: datetime | None = None
         self._arrived: datetime | None = None
 
-    def accepted(self, record: Record, day: date) -> None:
-        """An event that was accepted for the first time, and its day at the bank."""
+    def accepted(self, record: Record, day: date | None) -> None:
+        """An event that was accepted for the first time, and its day at the bank.
+
+        Args:
+            day: None for an event of a drill, which counts for nothing and tells no time.
+        """
         event: Transaction | PostReport = record.event
+        if day is None:
+            self._offsets.append(record.offset)
+            self._labels.append(None)
+            return
+        label: tuple[date, str | None, str | None]
         if isinstance(event, Transaction):
             channel = event.channel
             label = (day, event.branch_id, channel if channel and len(channel) <= MAX_NAME else None)
@@ -46,6 +56,10 @@ class ActivityLog:
     def told(self, offset: int, detector: str, day: date) -> None:
         """The event at this offset, accepted just before, made a rule tell a new warning."""
         self._told.append(Told(offset, detector, day))
+
+    def large(self, booking: LargeBooking) -> None:
+        """The event at this offset, accepted just before, is one that inspections draw from."""
+        self._large.append(booking)
 
     def refused(self, offset: int, currency: str, event_id: str, event_time: datetime) -> None:
         """The record at this offset was refused: its currency has no rate on its day."""
@@ -73,6 +87,7 @@ class ActivityLog:
                 cells=_text(cells),
                 told=tuple(one for one in self._told if first <= one.offset <= last),
                 missing=tuple(one for one in self._missing if first <= one.offset <= last),
+                large=tuple(one for one in self._large if first <= one.offset <= last),
                 newest=self._newest if final else None,
                 arrived=self._arrived if final else None,
             )

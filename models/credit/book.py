@@ -23,7 +23,7 @@ from models.stage import Refused
 
 # What a step does to the outstanding balance; steps that are not here move no money.
 SIGNS: Mapping[str, int] = {"disbursed": 1, "repaid": -1, "written_off": -1, "reversed": -1}
-STATEMENTS = frozenset({"reclassified", "overdue"})
+STATEMENTS = frozenset({"reclassified", "overdue", "reviewed"})
 # Of these nothing is kept: an application may be refused, and an approved loan may never be drawn.
 BEFORE_THE_LOAN = frozenset({"applied", "approved"})
 
@@ -44,6 +44,7 @@ class Loan(Struct, omit_defaults=True):
         recent: the steps that moved money, when and by how much, as far back as an event may still come.
         written_off: it was a write-off that brought the balance to zero.
         too_good_since: the day its present class became too good for its days past due, as a text.
+        reviewed: event time of the newest review; None where there was none.
     """
 
     currency: str
@@ -64,6 +65,7 @@ class Loan(Struct, omit_defaults=True):
     aged: Said | None = None
     written_off: bool = False
     too_good_since: str = ""
+    reviewed: datetime | None = None
 
     @property
     def exposure(self) -> Decimal:
@@ -224,7 +226,10 @@ def _move(loan: Loan, event: LoanEvent, *, waited: bool) -> Movement:
 
 
 def _say(loan: Loan, event: LoanEvent) -> bool:
-    """Take a class or a number of days past due, unless a newer step has said it; whether it is another one now."""
+    """Take a class or a number of days past due, unless a newer step has said it; whether it is another one now.
+
+    A review changes neither.
+    """
     said = (event.event_time, event.event_id)
     if event.kind == "reclassified" and event.classification is not None:
         if loan.classified is None or said > loan.classified:
@@ -233,4 +238,6 @@ def _say(loan: Loan, event: LoanEvent) -> bool:
     elif event.kind == "overdue" and event.days_past_due is not None and (loan.aged is None or said > loan.aged):
         days, loan.days_past_due, loan.aged = loan.days_past_due, event.days_past_due, said
         return days != loan.days_past_due
+    elif event.kind == "reviewed":
+        loan.reviewed = max(loan.reviewed or event.event_time, event.event_time)
     return False

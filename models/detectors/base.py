@@ -7,11 +7,12 @@ a report), never "the first event I happened to see".
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import date, datetime
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from models.events import PostReport
 from models.policy import Policy, PolicyHistory, Rule
 from models.risk_warning import Finding
 
@@ -53,4 +54,20 @@ class Detector(Protocol):
 
     def expire(self, state: Any, before: datetime, policies: PolicyHistory) -> None:
         """Forget what no event at or after `before` can touch any more: keeps the state bounded."""
+        ...
+
+
+@runtime_checkable
+class Heightenable(Protocol):
+    """A detector whose figures are stricter after a teller's report: it judges again what it has kept."""
+
+    def rejudge(
+        self, state: Any, event: PostReport, days: tuple[date, date], policies: PolicyHistory
+    ) -> Iterable[Finding]:
+        """What holds now that a report came in.
+
+        Args:
+            days: the first and the last that it heightens.
+            policies: as in `step`, with the figures of those days.
+        """
         ...

@@ -7,6 +7,7 @@ days or more; "short term" is 10 business days or fewer; "large" is at or near t
 from bisect import insort
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from msgspec import Struct, field
 
@@ -14,7 +15,8 @@ from models.detectors.amounts import counts, measure
 from models.detectors.blocks import block_of, length_mark
 from models.detectors.counterparties import Dealings, payee_of, suspicions
 from models.detectors.texts import DIRECTION_NAMES
-from models.events import Transaction
+from models.events import PostReport, Transaction
+from models.heightened import heightened_reasons, report_on
 from models.policy import FrequentLargeTransfers as Rule
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Severity, Window, raised, severity_rank
@@ -28,6 +30,7 @@ class LargeTransfer(Struct, frozen=True, order=True):
     payee: str = ""
     high_risk: bool = False
     watched: bool = False
+    usual: bool = True  # large by the bank's own figure, not only by that after a report
 
 
 class FrequentLargeTransfersState(Struct):
@@ -63,14 +66,23 @@ class FrequentLargeTransfers:
         day = policy.bank_calendar.day_of(event.event_time)
         payee = payee_of(event)
         state.dealings.note(payee, day)
-        rule = policy.detectors.frequent_large_transfers
         if event.method != "transfer" or not counts(event, policy.detectors.large_transaction):
             return ()
         measured = measure(event, policy)
-        if not measured.reaches(times=rule.large_from.value):
+        if not measured.reaches(times=_least(policy)):
             return ()
-        insort(state.large.setdefault(f"{event.direction}|{day}", []), _large_transfer(event, payee, policy))
-        return self._findings(state, event, day, policy, policies)
+        usual = measured.reaches(times=policy.detectors.frequent_large_transfers.large_from.value)
+        transfer = _large_transfer(event, payee, policy, usual=usual)
+        insort(state.large.setdefault(f"{event.direction}|{day}", []), transfer)
+        if not usual and report_on(day, policies) is None:
+            return ()
+        return self._findings(state, event.direction, (day, day), event.customer_id, event.event_time, policies)
+
+    def rejudge(
+        self, state: FrequentLargeTransfersState, event: PostReport, days: tuple[date, date], policies: PolicyHistory
+    ) -> Iterator[Finding]:
+        for direction in ("in", "out"):
+            yield from self._findings(state, direction, days, event.customer_id or "", event.event_time, policies)
 
     def expire(self, state: FrequentLargeTransfersState, before: datetime, policies: PolicyHistory) -> None:
         calendar = policies.latest.bank_calendar
@@ -84,60 +96,77 @@ class FrequentLargeTransfers:
     def _findings(
         self,
         state: FrequentLargeTransfersState,
-        event: Transaction,
-        day: date,
-        policy: Policy,
+        direction: str,
+        changed: tuple[date, date],
+        customer_id: str,
+        at: datetime,
         policies: PolicyHistory,
     ) -> Iterator[Finding]:
-        rule, direction = policy.detectors.frequent_large_transfers, event.direction
-        today = state.large[f"{direction}|{day}"]
-        if rule.mode != "off" and len(today) >= rule.a_day.whole:
-            reason = _same_day_reason(direction, day, len(today), rule)
-            yield self._finding(state, event, f"same_day|{direction}|{day}", {day: (day,)}, reason, policies)
-        days = _large_days(state, direction)
-        # The event may be late: its day can complete the runs of days that follow it.
-        touched = [closing for closing in days if closing >= day and day in _run(closing, days, policies)]
-        for block in dict.fromkeys(_block(closing, policies) for closing in touched):
-            closed = {one: _run(one, days, policies) for one in days if _block(one, policies) == block}
-            runs = {closing: run for closing, run in closed.items() if run}
-            last = policies.on(max(runs)).detectors.frequent_large_transfers
-            reason = _run_reason(direction, sorted(set().union(*runs.values())), last)
-            yield self._finding(state, event, f"consecutive_days|{direction}|{block}", runs, reason, policies)
+        """What the days from the first to the last that changed say, and the runs that hold any of them."""
+        first, last = changed
+        large = _large_days(state, direction, policies)
 
-    def _finding(
-        self,
-        state: FrequentLargeTransfersState,
-        event: Transaction,
-        anchor: str,
-        runs: dict[date, tuple[date, ...]],
-        reason: Reason,
-        policies: PolicyHistory,
-    ) -> Finding:
-        """The finding of windows, the days of each by the day that closes it, in order."""
-        closings = {policies.on(closing).version: closing for closing in runs}
-        graded: list[Severity] = []
-        for closing in closings.values():
-            policy = policies.on(closing)
-            days = sorted({day for one, run in runs.items() if one <= closing for day in run})
-            transfers = [(day, transfer) for day in days for transfer in state.large[f"{event.direction}|{day}"]]
-            suspicious = suspicions(transfers, state.dealings, policy, policies)
-            watched = any(one.code == "watch_list" for one in suspicious)
-            severity = policy.detectors.frequent_large_transfers.severity
-            graded.append(raised(severity, 2 if watched else 1 if suspicious else 0))
-        # What the last version was shown is all there is.
-        rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
-        return Finding(
-            subject=f"customer:{event.customer_id}",
-            anchor=anchor,
-            severity=max(graded, key=severity_rank),
-            departments=rule.departments,
-            reasons=(reason, *suspicious),
-            event_ids=tuple(transfer.event_id for _, transfer in transfers[:MAX_EVIDENCE]),
-            event_count=len(transfers),
-            window=Window(calendar.day_window(days[0])[0], calendar.day_window(days[-1])[1]),
-            measures=rule.measures,
-            event_time=event.event_time,
-        )
+        def finding(anchor: str, runs: dict[date, tuple[date, ...]], reason: Reason) -> Finding:
+            return _finding(state, large, f"customer:{customer_id}", anchor, runs, reason, at, policies)
+
+        for day in (one for one in large if first <= one <= last):
+            rule = policies.on(day).detectors.frequent_large_transfers
+            if rule.mode != "off" and len(large[day]) >= rule.a_day.whole:
+                reason = _same_day_reason(direction, day, len(large[day]), rule)
+                yield finding(f"same_day|{direction}|{day}", {day: (day,)}, reason)
+        # An event may be late, or a report: its days can complete the runs of days that follow them.
+        touched = [
+            one for one in large if one >= first and any(first <= day <= last for day in _run(one, large, policies))
+        ]
+        for block in dict.fromkeys(_block(closing, policies) for closing in touched):
+            closed = {one: _run(one, large, policies) for one in large if _block(one, policies) == block}
+            runs = {closing: run for closing, run in closed.items() if run}
+            told = policies.on(max(runs)).detectors.frequent_large_transfers
+            reason = _run_reason(direction, sorted(set().union(*runs.values())), told)
+            yield finding(f"consecutive_days|{direction}|{block}", runs, reason)
+
+
+def _finding(
+    state: FrequentLargeTransfersState,
+    large: dict[date, list[LargeTransfer]],
+    subject: str,
+    anchor: str,
+    runs: dict[date, tuple[date, ...]],
+    reason: Reason,
+    at: datetime,
+    policies: PolicyHistory,
+) -> Finding:
+    """The finding of windows, the days of each by the day that closes it, in order."""
+    closings = {policies.on(closing).version: closing for closing in runs}
+    graded: list[Severity] = []
+    for closing in closings.values():
+        policy = policies.on(closing)
+        days = sorted({day for one, run in runs.items() if one <= closing for day in run})
+        transfers = [(day, transfer) for day in days for transfer in large[day]]
+        suspicious = suspicions(transfers, state.dealings, policy, policies)
+        watched = any(one.code == "watch_list" for one in suspicious)
+        severity = policy.detectors.frequent_large_transfers.severity
+        graded.append(raised(severity, 2 if watched else 1 if suspicious else 0))
+    # What the last version was shown is all there is.
+    rule, calendar = policy.detectors.frequent_large_transfers, policy.bank_calendar
+    return Finding(
+        subject=subject,
+        anchor=anchor,
+        severity=max(graded, key=severity_rank),
+        departments=rule.departments,
+        reasons=(reason, *suspicious, *heightened_reasons(days, policies)),
+        event_ids=tuple(transfer.event_id for _, transfer in transfers[:MAX_EVIDENCE]),
+        event_count=len(transfers),
+        window=Window(calendar.day_window(days[0])[0], calendar.day_window(days[-1])[1]),
+        measures=rule.measures,
+        event_time=at,
+    )
+
+
+def _least(policy: Policy) -> Decimal:
+    """The share of the threshold from which a transfer may ever count as large."""
+    usual, heightened = policy.detectors.frequent_large_transfers.large_from.value, policy.heightened
+    return usual if heightened is None else min(usual, heightened.large_from.value)
 
 
 def _window(policy: Policy) -> int:
@@ -146,7 +175,7 @@ def _window(policy: Policy) -> int:
     return rule.within.whole + rule.consecutive_days.whole
 
 
-def _large_transfer(event: Transaction, payee: str, policy: Policy) -> LargeTransfer:
+def _large_transfer(event: Transaction, payee: str, policy: Policy, *, usual: bool) -> LargeTransfer:
     other = event.counterparty
     return LargeTransfer(
         event.event_time,
@@ -154,6 +183,7 @@ def _large_transfer(event: Transaction, payee: str, policy: Policy) -> LargeTran
         payee,
         high_risk=other is not None and other.country in policy.counterparties.high_risk_countries,
         watched=policy.watch_list.match(other) is not None,
+        usual=usual,
     )
 
 
@@ -167,9 +197,17 @@ def _block(closing: date, policies: PolicyHistory) -> str:
     return f"{year}-{number:02d}{length_mark(_within, policy, policies)}"
 
 
-def _large_days(state: FrequentLargeTransfersState, direction: str) -> list[date]:
-    keys = (key.partition("|") for key in state.large)
-    return sorted(date.fromisoformat(day) for one, _, day in keys if one == direction)
+def _large_days(
+    state: FrequentLargeTransfersState, direction: str, policies: PolicyHistory
+) -> dict[date, list[LargeTransfer]]:
+    """The transfers of one direction that are large by the figures of their days, by day, in order."""
+    found = {}
+    for key in sorted(one for one in state.large if one.startswith(f"{direction}|")):
+        day = date.fromisoformat(key.partition("|")[2])
+        stricter = report_on(day, policies) is not None
+        if transfers := [one for one in state.large[key] if one.usual or stricter]:
+            found[day] = transfers
+    return found
 
 
 def _run(closing: date, large: Collection[date], policies: PolicyHistory) -> tuple[date, ...]:

@@ -69,14 +69,14 @@ class MissingControl:
         self, state: MissingControlState, event: Transaction, policy: Policy, policies: PolicyHistory
     ) -> list[Finding]:
         rule = policy.detectors.missing_control
-        if event.origin != "customer" or (rule.channels and event.channel not in rule.channels):
+        missing = dict(lacking(event, rule, policy))
+        if not missing:
             return []
-        lacking = dict(_lacking(event, rule, policy))
         day = policy.bank_calendar.day_of(event.event_time)
         findings = []
-        for name, measured in lacking.items():
+        for name, measured in missing.items():
             lapses = state.lapses.setdefault(f"{name}|{day}", Lapses(day))
-            lapses.add(event, measured, both=len(lacking) == len(CODES))
+            lapses.add(event, measured, both=len(missing) == len(CODES))
             graver = name == "approval" and lapses.both > 0
             severity = raised(rule.severity) if graver else rule.severity
             reasons = (_reason(name, lapses, measured.amounts), *([_both_reason(lapses)] if graver else []))
@@ -88,8 +88,13 @@ class MissingControl:
         state.lapses = {anchor: one for anchor, one in state.lapses.items() if one.day >= oldest}
 
 
-def _lacking(event: Transaction, rule: Rule, policy: Policy) -> Iterator[tuple[str, Measured]]:
-    """The controls that this transaction needed and lacks, with its amount beside the threshold of each."""
+def lacking(event: Transaction, rule: Rule, policy: Policy) -> Iterator[tuple[str, Measured]]:
+    """The controls that a transaction needed and lacks, with its amount beside the threshold of each.
+
+    Only customers' own need any, on channels where posts make checks.
+    """
+    if event.origin != "customer" or (rule.channels and event.channel not in rule.channels):
+        return
     controls = event.controls
     if controls is None or controls.identity_verified is not True:
         measured = measure_against(event, rule.identity_from, policy)

@@ -14,7 +14,8 @@ from msgspec import Struct, field
 from models.detectors.amounts import Measured, counts, measure, sum_against
 from models.detectors.blocks import block_of, length_mark, window_start
 from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
-from models.events import Transaction
+from models.events import PostReport, Transaction
+from models.heightened import heightened_reasons, report_on
 from models.policy import Policy, PolicyHistory
 from models.policy import Structuring as Rule
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, severity_rank
@@ -27,6 +28,7 @@ class Near(Struct, frozen=True, order=True):
     event_id: str
     day: date
     value: Decimal
+    usual: bool = True  # near by the bank's own figure, not only by that after a report
 
 
 class StructuringState(Struct):
@@ -56,17 +58,40 @@ class Structuring:
         if not counts(event, policy.detectors.large_transaction):
             return
         measured = measure(event, policy)
-        if measured.reaches() or measured.value < policy.detectors.structuring.near_from.value * measured.threshold:
+        if measured.reaches() or measured.value < _least(policy) * measured.threshold:
             return
+        usual = measured.value >= policy.detectors.structuring.near_from.value * measured.threshold
         day = policy.bank_calendar.day_of(event.event_time)
-        near = state.near.setdefault(f"{measured.kind}|{event.direction}|{measured.bucket}", [])
-        insort(near, Near(event.event_time, event.event_id, day, measured.value))
-        # The event may be late: it can complete the windows of later days too.
-        later = sorted({one.day for one in near if one.day >= day})
-        touched = [closing for closing in later if _start(closing, policies) <= day]
-        reached = [closing for closing in touched if _reached(near, closing, measured, policies)]
+        series = f"{measured.kind}|{event.direction}|{measured.bucket}"
+        near = state.near.setdefault(series, [])
+        insort(near, Near(event.event_time, event.event_id, day, measured.value, usual))
+        if usual or report_on(day, policies) is not None:
+            yield from self._findings(near, series, day, day, event.customer_id, event.event_time, policies)
+
+    def rejudge(
+        self, state: StructuringState, event: PostReport, days: tuple[date, date], policies: PolicyHistory
+    ) -> Iterator[Finding]:
+        for series, near in state.near.items():
+            yield from self._findings(near, series, *days, event.customer_id or "", event.event_time, policies)
+
+    def _findings(
+        self,
+        near: list[Near],
+        series: str,
+        first: date,
+        last: date,
+        customer_id: str,
+        at: datetime,
+        policies: PolicyHistory,
+    ) -> Iterator[Finding]:
+        """What the windows say that hold any of the days from `first` to `last`."""
+        near = [one for one in near if one.usual or report_on(one.day, policies) is not None]
+        # An event may be late, or a report: it can complete the windows of later days too.
+        later = sorted({one.day for one in near if one.day >= first})
+        touched = [closing for closing in later if _start(closing, policies) <= last]
+        reached = [closing for closing in touched if _reached(near, closing, series, policies)]
         for block in dict.fromkeys(_block(closing, policies) for closing in reached):
-            yield self._finding(near, block, event, measured, policies)
+            yield self._finding(near, block, series, customer_id, at, policies)
 
     def expire(self, state: StructuringState, before: datetime, policies: PolicyHistory) -> None:
         if not state.near:
@@ -80,27 +105,39 @@ class Structuring:
         state.near = {series: near for series, near in kept.items() if near}
 
     def _finding(
-        self, near: list[Near], block: str, event: Transaction, measured: Measured, policies: PolicyHistory
+        self, near: list[Near], block: str, series: str, customer_id: str, at: datetime, policies: PolicyHistory
     ) -> Finding:
         days = sorted({one.day for one in near if _block(one.day, policies) == block})
-        reached = [day for day in days if _reached(near, day, measured, policies)]
+        reached = [day for day in days if _reached(near, day, series, policies)]
         windows = [(_start(day, policies), day) for day in reached]
         evidence = [one for one in near if any(first <= one.day <= last for first, last in windows)]
         judges = [policies.on(day) for day in reached]
         policy, total = judges[-1], sum((one.value for one in evidence), Decimal(0))
         rule, calendar = policy.detectors.structuring, policy.bank_calendar
+        stricter = heightened_reasons((one.day for one in evidence if not one.usual), policies)
         return Finding(
-            subject=f"customer:{event.customer_id}",
-            anchor=f"{measured.kind}|{event.direction}|{measured.bucket}|{block}",
+            subject=f"customer:{customer_id}",
+            anchor=f"{series}|{block}",
             severity=max((one.detectors.structuring.severity for one in judges), key=severity_rank),
             departments=rule.departments,
-            reasons=_reasons(sum_against(measured.kind, measured.bucket, total, policy), len(evidence), event, rule),
+            reasons=(*_reasons(_sum(series, total, policy), len(evidence), series, rule), *stricter),
             event_ids=tuple(one.event_id for one in evidence[:MAX_EVIDENCE]),
             event_count=len(evidence),
             window=Window(calendar.day_window(evidence[0].day)[0], calendar.day_window(evidence[-1].day)[1]),
             measures=rule.measures,
-            event_time=event.event_time,
+            event_time=at,
         )
+
+
+def _least(policy: Policy) -> Decimal:
+    """The share of the threshold from which an amount may ever count as near."""
+    usual, heightened = policy.detectors.structuring.near_from.value, policy.heightened
+    return usual if heightened is None else min(usual, heightened.near_from.value)
+
+
+def _sum(series: str, total: Decimal, policy: Policy) -> Measured:
+    kind, _, bucket = series.split("|")
+    return sum_against(kind, bucket, total, policy)  # type: ignore[arg-type]
 
 
 def _within(policy: Policy) -> int:
@@ -118,20 +155,20 @@ def _block(closing: date, policies: PolicyHistory) -> str:
     return f"{year}-{number:02d}{length_mark(_within, policy, policies)}"
 
 
-def _reached(near: list[Near], closing: date, measured: Measured, policies: PolicyHistory) -> bool:
+def _reached(near: list[Near], closing: date, series: str, policies: PolicyHistory) -> bool:
     """Whether the window that closes on a day holds enough; on a day on which the rule is off none does."""
     policy, first = policies.on(closing), _start(closing, policies)
     rule = policy.detectors.structuring
     inside = [one.value for one in near if first <= one.day <= closing]
     if rule.mode == "off" or len(inside) < rule.at_least.whole:
         return False
-    return sum_against(measured.kind, measured.bucket, sum(inside, Decimal(0)), policy).reaches()
+    return _sum(series, sum(inside, Decimal(0)), policy).reaches()
 
 
-def _reasons(total: Measured, count: int, event: Transaction, rule: Rule) -> tuple[Reason, Reason]:
+def _reasons(total: Measured, count: int, series: str, rule: Rule) -> tuple[Reason, Reason]:
     observed, threshold, bucket = total.shown(total.value), total.shown(total.threshold), total.bucket
     class_zh, class_en = CLASS_NAMES[total.kind]
-    direction_zh, direction_en = DIRECTION_NAMES[event.direction]
+    direction_zh, direction_en = DIRECTION_NAMES[series.split("|")[1]]
     verb_zh, verb_en = VERBS[total.amounts.op]
     share, at_least, within = rule.near_from.value, rule.at_least.whole, rule.within.whole
     return (

@@ -15,7 +15,9 @@ from models.oracle.corroboration import corroborated
 from models.oracle.dormant_reactivation import dormant_reactivation
 from models.oracle.frames import canonical, finished, from_events, no_warnings
 from models.oracle.frequent_large_transfers import frequent_large_transfers
+from models.oracle.heightened import with_heightened
 from models.oracle.industry_concentration import industry_concentrations
+from models.oracle.inspection import inspections, large_bookings
 from models.oracle.large_transaction import large_transactions
 from models.oracle.lending import accepted_loans
 from models.oracle.misclassification import misclassifications
@@ -83,7 +85,7 @@ def warnings(
     booked, lent = canonical(transactions, "transactions"), canonical(loans, "loans")
     counted, refused = accepted_transactions(booked, policies)
     filed = accepted_reports(canonical(reports, "reports"), policies).frame
-    customers = classified(counted, policies)
+    customers = with_heightened(classified(counted, policies), filed, policies)
     found, days = [no_warnings()], []
     for name, rule in _CUSTOMER_RULES.items():
         if _is_on(name, policies):
@@ -101,6 +103,9 @@ def warnings(
         found.append(misclassifications(book.steps, policies))
     if _is_on("approval_during_suspension", policies):
         found.append(approvals_during_suspension(lent, book.steps, suspensions, policies))
+    if _is_on("inspection", policies):
+        large = large_bookings(customers, policies)
+        found.append(inspections(large, closed_days(counted, filed, policies), policies))
     if _is_on("silence", policies):
         found.append(silence(counted, filed, told, policies))
     if _is_on("missing_rate", policies):

@@ -25,7 +25,8 @@ def classified(accepted: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
     Returns:
         The frame with `bucket` (the currency it is measured in), `value` and `threshold` (whole numbers of one unit;
         the bucket of foreign currencies is in base money), `strict` (only above the threshold counts), `reported`,
-        `exempt` (by its purpose) and `identity` of the counterparty (null where nothing is known of it).
+        `exempt` (by its purpose) and `identity` of the counterparty (null where nothing is known of it); `heightened`
+        is for `models.oracle.heightened` to say, false until then.
     """
     events = accepted.filter(pl.col("origin") == "customer").with_columns(_identity().alias("identity"))
     scale, places = scale_of(accepted), rate_places(policies)
@@ -38,7 +39,7 @@ def classified(accepted: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
             mine = _measured(rows.filter(pl.col("class") == name), amounts, policy, scale, places)
             parts.append(mine.with_columns(pl.lit(amounts.reported).alias("reported")))
         exempt = pl.col("purpose").is_in(list(rule.exempt_purposes)).fill_null(False)
-        return pl.concat(parts).with_columns(exempt.alias("exempt"))
+        return pl.concat(parts).with_columns(exempt.alias("exempt"), pl.lit(False).alias("heightened"))
 
     return by_span(events, policies, judge).sort("arrival")
 

@@ -25,6 +25,7 @@ INSTANT = pl.Datetime("us", "UTC")
 MONEY = pl.Decimal(38, 2)
 TEXTS = pl.List(pl.String)
 VERSION = 1  # of every detector the oracle repeats
+_DRILL = "^drill~[^~]"  # how every id of a drill begins
 
 SCHEMAS: dict[Kind, dict[str, Any]] = {
     "transactions": {
@@ -129,6 +130,19 @@ def canonical(frame: pl.DataFrame | None, kind: Kind) -> pl.DataFrame:
     defaults = _DEFAULTS | ({"currency": "CNY"} if kind == "capital" else {})
     fills = [pl.col(name).fill_null(value) for name, value in defaults.items() if name in schema]
     return frame.with_columns(columns).select(*schema, *extra).with_columns(fills).with_row_index("arrival")
+
+
+def real(frame: pl.DataFrame) -> pl.DataFrame:
+    """The events of a canonical frame that are of no drill, by whose they are: what is counted leaves drills out.
+
+    A frame that no longer says whose they are is as it was.
+    """
+    keys = ("customer_id", "reporter.branch_id") if "customer_id" in frame.columns else ("borrower_id",)
+    known = [name for name in keys if name in frame.columns]
+    if not known:
+        return frame
+    whose = pl.coalesce(known)
+    return frame.filter(~whose.str.contains(_DRILL).fill_null(False))
 
 
 def _typed(column: pl.Series, dtype: Any) -> pl.Series:

@@ -26,7 +26,7 @@ def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> t
     """
     transfers = events.filter((pl.col("method") == "transfer") & ~pl.col("exempt"))
     large = by_span(transfers, policies, _large)
-    days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"))
+    days = large.group_by(*SIDE, "day").agg(pl.len().alias("count"), pl.col("heightened").first())
     evidence = pl.concat([by_span(days, policies, _bursts), _runs(days, policies)])
     judged = [
         _judged(mine.join(large, on=[*SIDE, "day"]), events, policy, policies)
@@ -50,7 +50,10 @@ def frequent_large_transfers(events: pl.DataFrame, policies: PolicyHistory) -> t
 
 def _large(transfers: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """The transfers that are large on their day, and whether their counterparties are watched or of a risky country."""
-    large = transfers.filter(reaches(policy.detectors.frequent_large_transfers.large_from.value))
+    enough = reaches(policy.detectors.frequent_large_transfers.large_from.value)
+    if policy.heightened is not None:
+        enough = enough | (pl.col("heightened") & reaches(policy.heightened.large_from.value))
+    large = transfers.filter(enough)
     risky = pl.col("counterparty.country").is_in(list(policy.counterparties.high_risk_countries)).fill_null(False)
     watched = pl.col("entry").is_not_null()
     return with_entries(large, policy).with_columns(watched.alias("watched"), risky.alias("risky"))
@@ -60,7 +63,10 @@ def _bursts(days: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Days with so many large transfers that they are frequent by themselves."""
     rule = policy.detectors.frequent_large_transfers
     text = pl.format("same_day|{}|{}", "direction", pl.col("day").dt.to_string("%Y-%m-%d"))
-    found = days.filter(pl.col("count") >= rule.a_day.whole) if rule.mode != "off" else days.clear()
+    needed: pl.Expr = pl.lit(rule.a_day.whole)
+    if policy.heightened is not None:
+        needed = pl.when("heightened").then(policy.heightened.a_day.whole).otherwise(needed)
+    found = days.filter(pl.col("count") >= needed) if rule.mode != "off" else days.clear()
     return found.select(
         *SIDE,
         text.alias("anchor"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from models.oracle.frames import INSTANT, TEXTS, canonical
+from models.oracle.frames import INSTANT, TEXTS, canonical, real
 
 _MILLION = 10**6
 _PER_TRANSACTIONS = 10_000
@@ -144,7 +144,7 @@ def _events(*frames: pl.DataFrame | None) -> pl.DataFrame:
     )
     parts = []
     for frame, (topic, name, branch, what) in zip(frames, columns, strict=True):
-        rows = canonical(frame, topic)  # type: ignore[arg-type]
+        rows = real(canonical(frame, topic))  # type: ignore[arg-type]
         if topic == "loans":  # a loan's id is of its entity's making
             rows = rows.with_columns(pl.format("{}\x1f{}", "entity", "loan_id").alias("loan"))
         if "ingest_time" not in rows.columns:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from models.oracle.frames import as_warnings, by_span, day, with_window_end
+from models.oracle.frames import as_warnings, by_span, day, real, with_window_end
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
@@ -17,15 +17,16 @@ class Judged(NamedTuple):
 
 
 def missing_rates(topics: tuple[Judged, ...], policies: PolicyHistory) -> pl.DataFrame:
-    """The detector's warnings, severity as a rank. Each record that was refused counts, one sent twice as two.
+    """The detector's warnings, severity as a rank. Each record that was refused counts, one sent twice as two; none of
+    a drill does.
 
     Args:
         topics: transactions and loans.
     """
     unrated = [
-        one.frame.join(one.refused.filter(pl.col("reason") == "no_rate"), on="arrival", how="semi").select(
-            "currency", "event_time", day(policies).alias("day")
-        )
+        real(one.frame)
+        .join(one.refused.filter(pl.col("reason") == "no_rate"), on="arrival", how="semi")
+        .select("currency", "event_time", day(policies).alias("day"))
         for one in topics
     ]
     found = (

@@ -1,7 +1,7 @@
 """The oracle's judgement of a history that is too long for one frame: by buckets of whole customers.
 
 Almost every rule looks at one customer, so that a bucket of them is judged by itself. What looks across customers
-(`silence` and `missing_rate`) is judged at the end, by the few columns that it needs of all of them.
+(`silence`, `missing_rate` and `inspection`) is judged at the end, by the few columns that it needs of all of them.
 """
 
 from collections import Counter
@@ -11,12 +11,14 @@ import polars as pl
 
 from models import oracle
 from models.oracle.acceptance import accepted_reports, accepted_transactions
-from models.oracle.frames import canonical, finished, no_warnings
+from models.oracle.classified import classified
+from models.oracle.frames import canonical, finished, no_warnings, real
+from models.oracle.inspection import inspections, large_bookings
 from models.oracle.missing_rate import Judged, missing_rates
-from models.oracle.silence import silence
+from models.oracle.silence import closed_days, silence
 from models.policy import PolicyHistory
 
-ACROSS = ("silence", "missing_rate")
+ACROSS = ("silence", "missing_rate", "inspection")
 PartKind = Literal["transactions", "reports"]
 
 
@@ -27,11 +29,13 @@ class Tally(NamedTuple):
         refused: how many events were refused, by reason.
         counted: what rules across customers need of the events that count: day, event_time, where.
         unrated: event_id, currency and event_time of those without a rate.
+        large: what inspections draw from.
     """
 
     refused: Counter[str]
     counted: pl.DataFrame
     unrated: pl.DataFrame
+    large: pl.DataFrame
 
 
 def warnings_within(kind: PartKind, frame: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
@@ -57,13 +61,15 @@ def tally(kind: PartKind, frame: pl.DataFrame, policies: PolicyHistory) -> Tally
     else:
         counted, refused = accepted_reports(events, policies)
         places, known = ["reporter.branch_id"], []
-    if not _any_on("silence", policies):
+    large = large_bookings(classified(counted, policies), policies) if kind == "transactions" else pl.DataFrame()
+    if not _any_on("silence", policies) and not _any_on("inspection", policies):
         counted = counted.clear()
     no_rate = refused.filter(pl.col("reason") == "no_rate")
     return Tally(
         refused=Counter(refused["reason"]),
-        counted=counted.select("day", "event_time", *places),
+        counted=real(counted).select("day", "event_time", *places),
         unrated=events.join(no_rate, on="arrival", how="semi").select(known),
+        large=large,
     )
 
 
@@ -78,14 +84,17 @@ def warnings_across(
         told: as for `oracle.warnings`.
     """
     found = [no_warnings()]
+    counted = pl.concat([one.counted for one in tallies])
+    none = (
+        accepted_transactions(canonical(None, "transactions"), policies).frame,
+        accepted_reports(canonical(None, "reports"), policies).frame,
+    )
+    topics = (counted, none[1]) if kind == "transactions" else (none[0], counted)
     if _any_on("silence", policies):
-        counted = pl.concat([one.counted for one in tallies])
-        none = (
-            accepted_transactions(canonical(None, "transactions"), policies).frame,
-            accepted_reports(canonical(None, "reports"), policies).frame,
-        )
-        topics = (counted, none[1]) if kind == "transactions" else (none[0], counted)
         found.append(silence(*topics, told, policies))
+    if kind == "transactions" and _any_on("inspection", policies):
+        large = pl.concat([one.large for one in tallies])
+        found.append(inspections(large, closed_days(*topics, policies), policies))
     if kind == "transactions" and _any_on("missing_rate", policies):
         unrated = pl.concat([one.unrated for one in tallies]).with_row_index("arrival")
         refused = unrated.select("arrival", "event_id", pl.lit("no_rate").alias("reason"))

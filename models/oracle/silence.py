@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from models.oracle.frames import INSTANT, as_warnings, big, by_span, by_version, day, no_warnings
+from models.oracle.frames import INSTANT, as_warnings, big, by_span, by_version, day, no_warnings, real
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import severity_rank
 
@@ -22,6 +22,7 @@ _NO_SERIES = (
     "name_concentration",
     "misclassification",
     "approval_during_suspension",
+    "inspection",
     "silence",
     "missing_rate",
 )
@@ -34,10 +35,12 @@ def silence(
     """The detector's warnings, severity as a rank.
 
     Args:
-        transactions, reports: those that count, bank-made entries among them (as of `acceptance`).
+        transactions, reports: those that count, bank-made entries among them (as of `acceptance`); those of drills
+            are no concern of it.
         told: (detector, event_time) of each warning that was told for the first time; None: which these were depends
             on the order of arrival and is not known, so rules are no series.
     """
+    transactions, reports = real(transactions), real(reports)
     counts = _counts(transactions, reports, told, policies)
     days = closed_days(transactions, reports, policies)
     if not days.height:
@@ -58,7 +61,7 @@ def closed_days(transactions: pl.DataFrame, reports: pl.DataFrame, policies: Pol
     """The days of the history that are over, from its first one on, in order.
 
     The newest event says what time it is. A day is closed once that is its end and the policy's grace, and
-    when the day before it is closed.
+    when the day before it is closed. Events of drills say nothing.
 
     Args:
         transactions, reports: those that count.
@@ -66,7 +69,7 @@ def closed_days(transactions: pl.DataFrame, reports: pl.DataFrame, policies: Pol
     Returns:
         day, working (its kind), end (the first instant of the next day).
     """
-    times = pl.concat([transactions.select("day", "event_time"), reports.select("day", "event_time")])
+    times = pl.concat([real(one).select("day", "event_time") for one in (transactions, reports)])
     rows: list[tuple[date, bool, datetime]] = []
     if times.height:
         one, clock = times.select(pl.col("day").min(), pl.col("event_time").max()).row(0)

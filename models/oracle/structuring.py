@@ -63,9 +63,10 @@ def structuring(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.DataF
 
 def _near(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Transactions from the share of the threshold on (the share itself is near) that do not reach the threshold."""
-    return rows.filter(is_times(policy.detectors.structuring.near_from.value) & ~reaches(ONE)).select(
-        *SERIES, "event_time", "day", "value", "threshold", "strict"
-    )
+    near = is_times(policy.detectors.structuring.near_from.value)
+    if policy.heightened is not None:
+        near = near | (pl.col("heightened") & is_times(policy.heightened.near_from.value))
+    return rows.filter(near & ~reaches(ONE)).select(*SERIES, "event_time", "day", "value", "threshold", "strict")
 
 
 def _windows(days: pl.Series, policies: PolicyHistory) -> pl.DataFrame:

@@ -131,6 +131,19 @@ class Policy(Part, frozen=True, kw_only=True, dict=True):
         """The entries in force; none in a policy that is by itself."""
         return WatchList((), self.counterparties.name_similarity.whole)
 
+    @cached_property
+    def when_heightened(self) -> "Policy":
+        """The same version with the figures of `[heightened]` in their places; itself where it has none."""
+        if self.heightened is None:
+            return self
+        rules, stricter = self.detectors, self.heightened
+        frequent = replace(rules.frequent_large_transfers, large_from=stricter.large_from, a_day=stricter.a_day)
+        structuring = replace(rules.structuring, near_from=stricter.near_from)
+        policy = replace(self, detectors=replace(rules, frequent_large_transfers=frequent, structuring=structuring))
+        policy.__dict__["bank_calendar"] = self.bank_calendar
+        policy.__dict__["watch_list"] = self.watch_list
+        return policy
+
     @property
     def version(self) -> str:
         return self.policy.version

@@ -226,12 +226,14 @@ class Follower(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A case that follows this one, as it last said.
 
     Args:
+        since, at: when it began to follow, and event time of its newest news.
         departments: those that owe something on it.
         revision: of the follower when it said so.
     """
 
     case_id: str
     since: datetime
+    at: datetime
     open: bool
     departments: tuple[str, ...] = ()
     revision: int
@@ -311,11 +313,12 @@ def noted(case: Case, *entries: Entry) -> Case:
 
 
 def concluded(case: Case, recorded_at: datetime) -> Case:
-    """The case with the state that its tasks give it: resolved when none is active, else open."""
-    if any(task.active for task in case.tasks):
+    """The case with the state that its tasks and followers give it: resolved when none of them is open, else open."""
+    if any(task.active for task in case.tasks) or any(one.open for one in case.followers):
         return replace(case, state="open", resolved_at=None)
     if case.state == "resolved":
         return case
-    at = max((task.done_at for task in case.tasks if task.done_at is not None), default=case.opened_at)
+    times = [task.done_at for task in case.tasks if task.done_at is not None]
+    at = max([*times, *(one.at for one in case.followers)], default=case.opened_at)
     case = replace(case, state="resolved", resolved_at=at)
     return noted(case, Entry(at=at, recorded_at=recorded_at, actor=SYSTEM, kind="resolved"))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from models.calendar import BankCalendar
+from models.drill import drill_of
 from models.events import LoanEvent, PostReport, Transaction
 from models.response.case import Case
 from models.response.period import Period
@@ -50,7 +51,9 @@ class Happenings:
         self._seen: set[tuple[str, str]] = set()
 
     def take(self, event: Transaction | PostReport | LoanEvent, ingest_time: datetime) -> None:
-        """Count an event. One that was sent twice counts once, with its first arrival."""
+        """Count an event. One that was sent twice counts once, with its first arrival; one of a drill does not."""
+        if drill_of(event.key) is not None:
+            return
         branch = event.reporter.branch_id if isinstance(event, PostReport) else event.branch_id or NO_BRANCH
         if event.event_id in self._evidence:
             self.arrived[event.event_id] = min(ingest_time, self.arrived.get(event.event_id, ingest_time))

@@ -24,7 +24,9 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         kind: of an action, or `opened`, `joined`, `revised`, `severity_rose`, `task_opened`, `measures_added`,
             `proposal_withdrawn`, `breached`, `escalated`, `breach_withdrawn`, `escalation_withdrawn`, `resolved`,
             `reopened` (by a warning), `suspended`, `suspended_already`, `lift_proposed`, `lift_rejected`, `lifted`,
-            `countersign_asked`, `countersigned`, `countersign_rejected`, `reminded`.
+            `countersign_asked`, `countersigned`, `countersign_rejected`, `reminded`, `claimed` (done, and to be
+            proved), `proved`, `not_proved`, `found` (something wrong, by `find`); of cases that follow one another
+            `merged`, `split`, `merge_refused`, `leads`, `left`, `passed_on`, `not_taken`; `restricted`, `released`.
         action_id, warning_id: what brought it about; neither for what a timer found.
         hash: of this line and, through the one before, of all before it (`link`); empty in lines that were written
             by releases without a chain.

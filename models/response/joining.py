@@ -1,8 +1,9 @@
-"""How a warning opens a case or joins one, and what it asks of the departments."""
+"""How a warning opens a case or joins one, and what it, or a finding, asks of the departments."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from models.policy import Policy
@@ -17,9 +18,9 @@ from models.response.case import (
     concluded,
     noted,
     with_task,
-    withdrawn,
 )
 from models.response.deadlines import measure_due, remind_time, task_dues
+from models.response.proving import OF_LOANS, proof_of, taken_back
 from models.risk_warning import RiskWarning, Severity, severity_rank
 
 
@@ -58,8 +59,15 @@ def join(case: Case, warning: RiskWarning, policy: Policy, recorded_at: datetime
         return case
     asks = known is None or warning.notify or case.state == "resolved"
     case = record(case, warning, recorded_at)
+    why = Why(
+        severity=warning.severity,
+        at=warning.event_time,
+        recorded_at=recorded_at,
+        said="a warning came in",
+        warning_id=warning.warning_id,
+    )
     for department, codes in wanted(warning, policy).items():
-        case = _ask(case, department, codes, warning, policy, recorded_at, asks)
+        case = ask(case, department, codes, why, policy, asks)
     return concluded(case, recorded_at)
 
 
@@ -111,6 +119,7 @@ def wanted(warning: RiskWarning, policy: Policy) -> dict[str, list[str]]:
 
 
 def new_task(
+    subject: str,
     policy: Policy,
     department: str,
     severity: Severity,
@@ -119,7 +128,11 @@ def new_task(
     round_: int = 1,
     owner: str | None = None,
 ) -> Task:
-    """A task with deadlines from `start`, frozen from here on."""
+    """A task with deadlines from `start`, frozen from here on.
+
+    Args:
+        subject: of the case: it decides which measures the stream can prove.
+    """
     dues = task_dues(policy, severity, start)
     liaison = next((name for key, name in policy.response.owners.items() if key == department), department)
     return Task(
@@ -130,7 +143,7 @@ def new_task(
         due_severity=severity,
         policy_version=policy.version,
         created_at=start,
-        measures=_measures(policy, severity, codes, start, dues.due_at),
+        measures=_measures(subject, policy, severity, codes, start, dues.due_at),
         acknowledge_due_at=dues.acknowledge_due_at,
         due_at=dues.due_at,
         ladder=policy.response.escalation,
@@ -142,29 +155,53 @@ def new_task(
 
 
 def _measures(
-    policy: Policy, severity: Severity, codes: Iterable[str], start: datetime, task_due: datetime
+    subject: str, policy: Policy, severity: Severity, codes: Iterable[str], start: datetime, task_due: datetime
 ) -> tuple[TaskMeasure, ...]:
     def measure(code: str) -> TaskMeasure:
         due = measure_due(policy, code, severity, start)
         remind = remind_time(policy, due, start) if due != task_due else None
-        return TaskMeasure(code=code, asked_at=start, due_at=due, remind_at=remind)
+        proof = proof_of(code, subject, policy)
+        since = start if proof in OF_LOANS else None
+        return TaskMeasure(code=code, asked_at=start, due_at=due, remind_at=remind, proof=proof, proof_since=since)
 
     return tuple(measure(code) for code in codes)
 
 
-def _ask(
-    case: Case,
-    department: str,
-    codes: list[str],
-    warning: RiskWarning,
-    policy: Policy,
-    recorded_at: datetime,
-    asks: bool,
-) -> Case:
+class Why(Struct, frozen=True, kw_only=True):
+    """What asks something of a department: a warning, or something that was found.
+
+    Args:
+        at: event time; what it asks for is due from then.
+        said: for who is asked anew, in a few words.
+    """
+
+    severity: Severity
+    at: datetime
+    recorded_at: datetime
+    said: str
+    warning_id: str | None = None
+
+    def entry(self, kind: str, detail: str, department: str) -> Entry:
+        return Entry(
+            at=self.at,
+            recorded_at=self.recorded_at,
+            actor=SYSTEM,
+            kind=kind,
+            detail=detail,
+            department=department,
+            warning_id=self.warning_id,
+        )
+
+
+def ask(case: Case, department: str, codes: list[str], why: Why, policy: Policy, asks: bool = True) -> Case:
+    """The case with measures asked for: those not pending are added to the department's task, or to a new one.
+
+    Args:
+        asks: the department is told of it; else only what was never asked for is added.
+    """
     task = case.task(department)
     if task is None:
-        task = new_task(policy, department, warning.severity, codes, warning.event_time)
-        return _opened(case, task, warning, recorded_at)
+        return _opened(case, new_task(case.subject, policy, department, why.severity, codes, why.at), why)
     if not asks:
         before = {one.code for old in case.tasks if old.department == department for one in old.measures}
         codes = [code for code in codes if code not in before]
@@ -174,43 +211,42 @@ def _ask(
         if task.proposal is not None:
             # Another round is owed anyhow.
             case = with_task(case, replace(task, proposal=None))
-            case = noted(case, _entry(warning, recorded_at, "proposal_withdrawn", "a warning came in", department))
-        task = new_task(policy, department, warning.severity, codes, warning.event_time, task.round + 1, task.owner)
-        return _opened(case, task, warning, recorded_at)
+            case = noted(case, why.entry("proposal_withdrawn", why.said, department))
+        round_, owner = task.round + 1, task.owner
+        task = new_task(case.subject, policy, department, why.severity, codes, why.at, round_, owner)
+        return _opened(case, task, why)
     changed = task
-    if severity_rank(warning.severity) > severity_rank(task.severity):
-        changed = replace(changed, severity=warning.severity)
+    if severity_rank(why.severity) > severity_rank(task.severity):
+        changed = replace(changed, severity=why.severity)
     if asks and task.proposal is not None:
         # Who proposed to dismiss had not seen this.
         changed = replace(changed, state=task.proposal.before, proposal=None)
-        case = noted(case, _entry(warning, recorded_at, "proposal_withdrawn", "a warning came in", department))
+        case = noted(case, why.entry("proposal_withdrawn", why.said, department))
     if asks:
-        # Nor had who completed what is asked for again.
-        changed, unsigned = withdrawn(changed, codes)
-        if unsigned:
-            detail = f"{', '.join(unsigned)}: asked for by a warning that came in"
-            case = noted(case, _entry(warning, recorded_at, "proposal_withdrawn", detail, department))
+        # Nor had who said that what is asked for again is done.
+        changed, unsaid = taken_back(changed, codes)
+        if unsaid:
+            detail = f"{', '.join(unsaid)}: asked for again, {why.said}"
+            case = noted(case, why.entry("proposal_withdrawn", detail, department))
     pending = {one.code for one in task.measures if one.completed_at is None}
     if missing := [code for code in codes if code not in pending]:
-        added = _measures(policy, warning.severity, missing, warning.event_time, task.due_at)
+        added = _measures(case.subject, policy, why.severity, missing, why.at, task.due_at)
         changed = replace(changed, measures=changed.measures + added)
-        case = noted(case, _entry(warning, recorded_at, "measures_added", ", ".join(missing), department))
+        case = noted(case, why.entry("measures_added", ", ".join(missing), department))
     return with_task(case, changed) if changed is not task else case
 
 
-def _opened(case: Case, task: Task, warning: RiskWarning, recorded_at: datetime) -> Case:
+def _opened(case: Case, task: Task, why: Why) -> Case:
     codes = ", ".join(one.code for one in task.measures) or "no measures"
-    detail = f"round {task.round}, {codes}"
-    return noted(with_task(case, task), _entry(warning, recorded_at, "task_opened", detail, task.department))
+    return noted(with_task(case, task), why.entry("task_opened", f"round {task.round}, {codes}", task.department))
 
 
-def _entry(warning: RiskWarning, recorded_at: datetime, kind: str, detail: str, department: str | None = None) -> Entry:
+def _entry(warning: RiskWarning, recorded_at: datetime, kind: str, detail: str) -> Entry:
     return Entry(
         at=warning.event_time,
         recorded_at=recorded_at,
         actor=SYSTEM,
         kind=kind,
         detail=detail,
-        department=department,
         warning_id=warning.warning_id,
     )

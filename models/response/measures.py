@@ -1,4 +1,4 @@
-"""Measures: completed by one employee or by two, and some of them only after others."""
+"""Measures: completed by one employee or by two, some of them only after others, some once the stream proves them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from models.events import Action
 from models.policy import Policy
 from models.response.case import Case, Countersign, Entry, Task, TaskMeasure, acted, concluded, noted, with_task
 from models.response.four_eyes import SECOND, second_pair
+from models.response.proving import awaits_proof, told_done, wanted
 from models.response.suspension import in_force, suspend
 from models.stage import Refused
 
@@ -21,17 +22,19 @@ def complete(case: Case, task: Task, action: Action, policy: Policy, recorded_at
 
     Returns:
         the task, finished where all its measures are, and an entry for each measure that now waits to be
-        countersigned.
+        countersigned or to be proved.
 
     Raises:
         Refused: `illegal_move` where nothing is left to complete, or a lift of the measure is proposed; `depends_on`.
     """
     pending = [one for one in task.measures if one.completed_at is None]
-    named = [one for one in pending if one.proposal is None and action.measure in (None, one.code)]
+    said = [one for one in pending if one.proposal is not None or one.claimed is not None]
+    named = [one for one in pending if one not in said and action.measure in (None, one.code)]
     if not named and (pending or action.measure is not None):
         _nothing_left(case, task, action, pending)
     asked = [one for one in named if _takes_two(one, policy)]
-    done = [one for one in named if one not in asked]
+    told = [one for one in named if one not in asked]
+    done = [one for one in told if one.proof is None or one.proved_at is not None]
     held = in_force(case)
     for one in asked:
         if held is not None and held.measure == one.code and held.proposal is not None:
@@ -40,8 +43,8 @@ def complete(case: Case, task: Task, action: Action, policy: Policy, recorded_at
     who, at = action.actor.employee_id, action.event_time
 
     def after(one: TaskMeasure) -> TaskMeasure:
-        if one in done:
-            return replace(one, completed_at=at, completed_by=who)
+        if one in told:
+            return told_done(one, who, at)
         return replace(one, proposal=Countersign(employee_id=who, at=at)) if one in asked else one
 
     changed = replace(task, measures=tuple(after(one) for one in task.measures), started_at=task.started_at or at)
@@ -54,7 +57,14 @@ def complete(case: Case, task: Task, action: Action, policy: Policy, recorded_at
         )
         for one in asked
     ]
+    entries += [_claimed(one, action, recorded_at) for one in changed.measures if awaits_proof(one) and one not in said]
     return finished(changed, action), entries
+
+
+def _claimed(one: TaskMeasure, action: Action, recorded_at: datetime) -> Entry:
+    assert one.claimed is not None  # noqa: S101 - else it awaits no proof
+    detail = f"{one.code}: done, says {one.claimed.employee_id}; waits for the proof: {wanted(one)}"
+    return replace(acted(action, recorded_at, detail), kind="claimed", measure=one.code)
 
 
 def finished(task: Task, action: Action) -> Task:
@@ -84,22 +94,29 @@ def check_order(case: Case, named: Iterable[TaskMeasure], done: Sequence[TaskMea
         measure = policy.response.measures.get(one.code)
         for task, other in pending:
             if measure is not None and other.code in measure.after and other not in done:
-                waits = " waits to be countersigned" if other.proposal is not None else " is not completed"
                 raise Refused(
                     "depends_on",
                     "measure",
-                    f"{case.case_id}: {one.code} comes after {other.code} of {task.department}, which{waits}",
+                    f"{case.case_id}: {one.code} comes after {other.code} of {task.department}, which {_state(other)}",
                 )
+
+
+def _state(one: TaskMeasure) -> str:
+    if one.proposal is not None:
+        return "waits to be countersigned"
+    return "is not completed" if one.claimed is None else f"waits for its proof: {wanted(one)}"
 
 
 def _nothing_left(case: Case, task: Task, action: Action, pending: Sequence[TaskMeasure]) -> NoReturn:
     for one in pending:
-        if one.proposal is not None and action.measure in (None, one.code):
+        if action.measure in (None, one.code):
             _illegal(case, task, _waits(task, one))
     _illegal(case, task, f"{action.measure} is completed already")
 
 
 def _waits(task: Task, one: TaskMeasure) -> str:
+    if one.claimed is not None:
+        return f"{one.code}, which {one.claimed.employee_id} says is done, waits for its proof: {wanted(one)}"
     by = "" if one.proposal is None else f", which {one.proposal.employee_id} says is done,"
     return (
         f"{one.code}{by} waits to be countersigned; another employee of {task.department} or {SECOND} may approve or "
@@ -126,7 +143,7 @@ def countersign(
 ) -> Case:
     """The case after another employee's word on a measure that the first one completed.
 
-    Approved, it is completed at the approval's time; rejected, it is owed as before.
+    Approved, it is completed at the approval's time, or once it is proved; rejected, it is owed as before.
 
     Args:
         task: as `to_countersign` found it.
@@ -153,14 +170,15 @@ def countersign(
             action, proposer, one.proposal.at, f"{task.department} or {SECOND}", f"{one.code} as completed", policy
         )
         check_order(case, [one], [one], policy)
-        new = replace(one, completed_at=at, completed_by=proposer, countersigned_by=who, proposal=None)
+        new = told_done(one, proposer, at, who)
         detail = f"{one.code}: completion proposed by {proposer}, approved by {who}"
     else:
         new = replace(one, proposal=None)
         detail = f"{one.code}: completion proposed by {proposer}, rejected by {who}"
     moved = replace(task, measures=tuple(new if old is one else old for old in task.measures))
     entry = replace(acted(action, recorded_at, detail), kind=_KINDS[action.kind])
-    case = noted(with_task(case, finished(moved, action)), entry)
+    entries = [entry, _claimed(new, action, recorded_at)] if awaits_proof(new) else [entry]
+    case = noted(with_task(case, finished(moved, action)), *entries)
     if action.kind == "approve":
         case = suspend(case, [one.code], action, policy, recorded_at, others, task.department)
     return concluded(case, recorded_at)

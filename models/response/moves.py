@@ -1,4 +1,8 @@
-"""What a department may do on a case, as a transition table, and what each move does."""
+"""What a department may do on a case, as a transition table, and what each move does.
+
+Cases that follow others, and those for named roles only, are not about tasks and have no moves here
+(`models.response.linking`, `models.response.confidential`).
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -21,30 +25,37 @@ from models.response.case import (
     concluded,
     noted,
     with_task,
-    withdrawn,
 )
 from models.response.four_eyes import check_role, second_pair
-from models.response.joining import new_task
+from models.response.joining import Why, ask, new_task
 from models.response.measures import check_proposed, complete, countersign, to_countersign
+from models.response.proving import closed, taken_back
 from models.response.suspension import about_suspension, decide, in_force, suspend
 from models.stage import Refused
 
 # The state after a move; "before" is the one that the proposal was made in. `complete` with some measures left
-# leaves a task in progress. `comment` is legal always, for every department, and moves nothing.
+# or unproved leaves a task in progress. `comment` is legal always, for every department, and moves nothing.
 TASK_MOVES: dict[TaskState, dict[ActionKind, TaskState | Literal["before"]]] = {
     "open": {
         "acknowledge": "acknowledged",
         "start": "in_progress",
+        "find": "acknowledged",
         "assign": "open",
         "dismiss": "dismiss_proposed",
     },
     "acknowledged": {
         "start": "in_progress",
         "complete": "completed",
+        "find": "acknowledged",
         "assign": "acknowledged",
         "dismiss": "dismiss_proposed",
     },
-    "in_progress": {"complete": "completed", "assign": "in_progress", "dismiss": "dismiss_proposed"},
+    "in_progress": {
+        "complete": "completed",
+        "find": "in_progress",
+        "assign": "in_progress",
+        "dismiss": "dismiss_proposed",
+    },
     "dismiss_proposed": {"approve": "dismissed", "reject": "before", "assign": "dismiss_proposed"},
     "completed": {"reopen": "reopened"},
     "dismissed": {"reopen": "reopened"},
@@ -137,11 +148,14 @@ def act(case: Case, action: Action, policy: Policy, recorded_at: datetime, other
     if action.measure is not None and all(one.code != action.measure for one in task.measures):
         codes = ", ".join(one.code for one in task.measures) or "none"
         raise Refused("unknown_measure", "measure", f"{task.department} has no {action.measure}; it has {codes}")
+    state = _proposal(task).before if target == "before" else target
+    if action.kind == "find":
+        return concluded(_found(case, task, action, state, policy, recorded_at), recorded_at)
     if action.kind == "complete":
         moved, asked_for = complete(case, _seen(task, action), action, policy, recorded_at)
         case = noted(with_task(case, moved), acted(action, recorded_at, ""), *asked_for)
     else:
-        moved, detail = _moved(case, task, action, _proposal(task).before if target == "before" else target, policy)
+        moved, detail = _moved(case, task, action, state, policy)
         case = noted(with_task(case, moved), acted(action, recorded_at, detail))
     case = suspend(case, _begun(task, moved, action), action, policy, recorded_at, others)
     if moved.state == "dismissed":
@@ -186,7 +200,7 @@ def _moved(case: Case, task: Task, action: Action, target: TaskState, policy: Po
             return _decided(task, target, at), detail
         case "reject":
             detail = f"{_WHAT[_proposal(task).kind]} proposed by {_proposal(task).employee_id}, rejected by {who}"
-            return replace(task, state=target, proposal=None), detail
+            return closed(replace(task, state=target, proposal=None)), detail
         case "assign":
             owner = action.note.strip() or who
             if len(owner.split()) > 1 or len(owner) > 200:
@@ -205,8 +219,8 @@ def _decided(task: Task, target: TaskState, at: datetime) -> Task:
 
 
 def _unsigned(case: Case, task: Task, action: Action, recorded_at: datetime) -> Case:
-    """What waits to be countersigned goes with the task that is dismissed."""
-    left, codes = withdrawn(task)
+    """What waits to be countersigned, or to be proved, goes with the task that is dismissed."""
+    left, codes = taken_back(task)
     if not codes:
         return case
     entry = replace(acted(action, recorded_at, f"{', '.join(codes)}: dismissed"), kind="proposal_withdrawn", note="")
@@ -247,7 +261,8 @@ def _next_round(
 ) -> Case:
     """What is reopened is owed anew, with deadlines from the reopening; the old task's deadlines stand."""
     codes = [measure] if measure else list(dict.fromkeys(one.code for one in old.measures))
-    task = new_task(policy, old.department, old.severity, codes, action.event_time, old.round + 1, old.owner)
+    start, round_ = action.event_time, old.round + 1
+    task = new_task(case.subject, policy, old.department, old.severity, codes, start, round_, old.owner)
     entry = Entry(
         at=action.event_time,
         recorded_at=recorded_at,
@@ -257,6 +272,28 @@ def _next_round(
         detail=f"round {task.round}, {', '.join(codes) or 'no measures'}",
     )
     return noted(with_task(case, task), entry)
+
+
+def _found(case: Case, task: Task, action: Action, state: TaskState, policy: Policy, recorded_at: datetime) -> Case:
+    """What was inspected is not in order: the measure that puts it right is owed, from now on."""
+    known = {one.code: policy.response.measures.get(one.code) for one in task.measures}
+    if action.measure is None:
+        codes = [code for code, one in known.items() if one is not None and one.rectified_by is not None]
+        which = f"name it: {', '.join(codes)}" if codes else "it has none whose findings ask for another"
+        raise Refused(
+            "unknown_measure", "measure", f"{case.case_id}: find needs the measure of {task.department}'s; {which}"
+        )
+    measure = known[action.measure]
+    if measure is None or measure.rectified_by is None:
+        _illegal("measure", case, task, f"nothing is rectified after {action.measure}: its policy entry names nothing")
+    code = measure.rectified_by
+    department = policy.response.measures[code].department
+    count = len(action.evidence)
+    detail = f"{action.measure}: not in order in {count} {'event' if count == 1 else 'events'}; {department}: {code}"
+    entry = replace(acted(action, recorded_at, detail), kind="found")
+    case = noted(with_task(case, replace(_seen(task, action), state=state)), entry)
+    why = Why(severity=task.severity, at=action.event_time, recorded_at=recorded_at, said=f"{action.measure} found it")
+    return ask(case, department, [code], why, policy)
 
 
 def _of_the_lift(case: Case, action: Action) -> str:

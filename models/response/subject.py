@@ -11,17 +11,32 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from models.events import Action
+from models.links import CaseLink
 from models.policy import PolicyHistory
+from models.proofs import Proved
 from models.response.case import Case, CaseMode
+from models.response.confidential import CONFINING, confine, confined
 from models.response.deadlines import next_due, settle
 from models.response.joining import join, open_case, record, reopen
+from models.response.linking import (
+    LINKING,
+    against,
+    led,
+    not_taken,
+    noted_only,
+    only_followers,
+    relink,
+    turned_down,
+)
 from models.response.moves import act, reopens
+from models.response.proving import answers, is_past, take_proof
 from models.response.suspension import in_force, spans
 from models.risk_warning import RiskWarning
 from models.stage import Refused
 
 KEEP_CLOSED = 20  # resolved cases of a subject kept at hand, to be reopened; all stay on the topic `cases`
 MAX_WAITING = 100  # actions of one subject that wait for their case
+MAX_EARLY = 500  # answers on proofs that wait for what asks for them
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -42,6 +57,7 @@ class SubjectCases(Struct, kw_only=True):
         cases: by number; the open ones, those that hold a suspension in force (one a mode), the last closed ones.
         open: number of the open case by mode.
         acted_until: newest event time of an action, the subject's own watermark.
+        early: by key, what the stream says of proofs that no measure asks for yet.
         stream_time, arrived_at: event time and arrival of the subject's newest record. The newest of a partition's
             subjects make the partition's clock.
     """
@@ -53,6 +69,7 @@ class SubjectCases(Struct, kw_only=True):
     cases: dict[int, Case] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     acted_until: datetime | None = None
+    early: dict[str, Proved] = field(default_factory=dict)
 
     def next_due(self) -> datetime | None:
         """When the clock alone next changes one of the open cases."""
@@ -61,7 +78,7 @@ class SubjectCases(Struct, kw_only=True):
 
     def put(self, case: Case, clock: datetime, recorded_at: datetime) -> Case:
         """Keep a changed case, judged by the clock and with its next revision."""
-        case = settle(case, clock, recorded_at)
+        case = settle(self._with_early(case, clock, recorded_at), clock, recorded_at)
         before = self.cases.get(case.number)
         case = replace(case, revision=case.revision + 1)
         if spans(case) != (spans(before) if before is not None else ()):
@@ -105,7 +122,8 @@ class SubjectCases(Struct, kw_only=True):
         policy = policies.at(warning.event_time)
         disproved = self.disproved(warning, mode)
         if disproved is not None:
-            return [self.put(reopen(disproved, warning, policy, recorded_at), clock, recorded_at)]
+            case = confined(reopen(disproved, warning, policy, recorded_at), warning, policy, recorded_at)
+            return [self.put(case, clock, recorded_at)]
         if holder is not None and holder.state == "resolved" and not warning.notify:
             return [self.put(record(holder, warning, recorded_at), clock, recorded_at)]
         if mode in self.open:
@@ -120,13 +138,91 @@ class SubjectCases(Struct, kw_only=True):
             )
             for number in closed[: max(0, len(closed) - KEEP_CLOSED)]:
                 del self.cases[number]
-        return [self.put(case, clock, recorded_at)]
+        return [self.put(confined(case, warning, policy, recorded_at), clock, recorded_at)]
 
     def disproved(self, warning: RiskWarning, mode: CaseMode) -> Case | None:
         """The closed case that a warning opens again; None where it has none to open, or another is open."""
         if warning.disproves is None or mode in self.open:
             return None
         return next((one for one in self.cases.values() if one.case_id == warning.disproves and one.mode == mode), None)
+
+    # --- proofs ---
+
+    def take_proof(self, proved: Proved, clock: datetime, recorded_at: datetime) -> list[Case]:
+        """Work in what the stream says of a measure's proof; the case that changed.
+
+        The answer may be read before what asks for it, where a worker died after it had asked and reads that again.
+        Then it waits here; what nothing will ask for any more is dropped.
+        """
+        number = int(proved.case_id.rpartition("#")[2])
+        case = self.cases.get(number)
+        if case is not None and answers(case, proved):
+            changed = take_proof(case, proved, clock, recorded_at)
+            return [] if changed is case else [self.put(changed, clock, recorded_at)]
+        if number >= self.next_number if case is None else not is_past(case, proved):
+            self._wait_early(proved)
+        return []
+
+    def _wait_early(self, proved: Proved) -> None:
+        known = self.early.get(proved.key)
+        if known is None or (proved.since, proved.revision) > (known.since, known.revision):
+            self.early[proved.key] = proved
+        if len(self.early) > MAX_EARLY:
+            del self.early[min(self.early, key=lambda key: (self.early[key].since, key))]
+
+    def _with_early(self, case: Case, clock: datetime, recorded_at: datetime) -> Case:
+        """The case with the answers that came before what it asks by now."""
+        for key, proved in list(self.early.items()):
+            if proved.case_id != case.case_id:
+                continue
+            if answers(case, proved):
+                case = take_proof(case, proved, clock, recorded_at)
+                del self.early[key]
+            elif is_past(case, proved):
+                del self.early[key]
+        return case
+
+    # --- links ---
+
+    def take_link(
+        self, link: CaseLink, policies: PolicyHistory, clock: datetime, recorded_at: datetime
+    ) -> tuple[list[Case], str | None]:
+        """Work in what another case says.
+
+        Returns:
+            the case that changed, and why it may not lead the one that wants to follow it.
+        """
+        case = self.cases.get(int(link.to.rpartition("#")[2]))
+        if link.kind == "follow" and (why := against(case, link)) is not None:
+            return [], why
+        if case is None:
+            return [], None
+        if link.kind == "act":
+            after = self._followed(case, link, policies, recorded_at)
+        elif link.kind == "refuse":
+            after = turned_down(case, link, recorded_at)
+        else:
+            after = led(case, link, recorded_at)
+        return ([self.put(after, clock, recorded_at)] if after is not case else []), None
+
+    def _followed(self, case: Case, link: CaseLink, policies: PolicyHistory, recorded_at: datetime) -> Case:
+        """A follower after an action on its leader; the same object where it has taken it, or follows no more."""
+        if link.action is None or case.follows != link.from_ or case.applied(link.action.action_id):
+            return case
+        own = replace(link.action, case_id=case.case_id)
+        task = case.task(own.actor.department)
+        try:
+            if own.kind == "complete" and task is not None and task.state == "open":
+                # On the leader it had been acknowledged before that; here it is by the same word.
+                seen = replace(own, kind="acknowledge", measure=None, action_id=f"{own.action_id}/acknowledge")
+                case = self.moved(seen, policies, recorded_at)
+                return act(case, own, policies.at(own.event_time), recorded_at, self._others(case))
+            return self.moved(own, policies, recorded_at)
+        except Refused as refusal:
+            return not_taken(case, own, refusal, recorded_at)
+
+    def _others(self, case: Case) -> list[Case]:
+        return [one for one in self.cases.values() if one.mode == case.mode and one.number != case.number]
 
     # --- actions ---
 
@@ -176,7 +272,13 @@ class SubjectCases(Struct, kw_only=True):
         Raises:
             Refused: as `models.response.moves.act`, and `illegal_move` to reopen beside an open case.
         """
-        case = self.cases[_number(action)]
+        case, policy = self.cases[_number(action)], policies.at(action.event_time)
+        if action.kind in LINKING:
+            return relink(case, action, policy, recorded_at)
+        if action.kind in CONFINING:
+            return confine(case, action, policy, recorded_at)
+        if only_followers(case, action):
+            return noted_only(case, action, recorded_at)
         beside = self.open.get(case.mode)
         if reopens(case, action) and beside not in (None, case.number):
             raise Refused(
@@ -184,21 +286,20 @@ class SubjectCases(Struct, kw_only=True):
                 "kind",
                 f"{action.subject}#{beside} is open: act there; {case.case_id} is not reopened beside it",
             )
-        others = [one for one in self.cases.values() if one.mode == case.mode and one is not case]
-        return act(case, action, policies.at(action.event_time), recorded_at, others)
+        return act(case, action, policy, recorded_at, self._others(case))
 
     def release(
         self, until: datetime | None, policies: PolicyHistory, clock: datetime
-    ) -> tuple[list[Case], list[tuple[Waiting, Refused]]]:
+    ) -> tuple[list[tuple[Case, Action]], list[tuple[Waiting, Refused]]]:
         """Let waiting actions go whose case is there, in the order they came.
 
         Args:
             until: event time up to which the warnings are known; None: all of them.
 
         Returns:
-            the cases that changed, and the actions that were refused after all.
+            the cases that changed with the action that changed each, and the actions that were refused after all.
         """
-        changed: list[Case] = []
+        changed: list[tuple[Case, Action]] = []
         refused: list[tuple[Waiting, Refused]] = []
         held: list[Waiting] = []
         for one in self.waiting:
@@ -214,7 +315,7 @@ class SubjectCases(Struct, kw_only=True):
             except Refused as refusal:
                 refused.append((one, refusal))
             else:
-                changed.append(self.put(case, clock, one.ingest_time))
+                changed.append((self.put(case, clock, one.ingest_time), one.action))
         self.waiting = held
         return changed, refused
 

@@ -11,15 +11,17 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct, field
 
-from models.activity import missing_rate, silence
+from models.activity import inspection, missing_rate, silence
 from models.activity.bands import judge, same_kind_before, series_of, works
 from models.activity.clock import Clock
+from models.activity.inspection import Resample, Sample, last_day
 from models.activity.log import counted, last_offset
 from models.activity.missing_rate import Missing
 from models.activity.silence import Run
 from models.episodes import Episode, tell
-from models.messages import ACTIVITY_KEY, ActivityBatch, ActivityWatermark
+from models.messages import ACTIVITY_KEY, ActivityBatch, ActivityWatermark, LargeBooking
 from models.policy import PolicyHistory, Rule
+from models.proofs import ProofAsk
 from models.stage import Emit, Record, States, Tick
 from models.stages.customers import warning_emits
 
@@ -49,6 +51,8 @@ class Progress(Struct):
         oldest: the first day whose counts still matter; None while all do.
         days: those whose counts are kept, oldest first.
         missing: states of currencies and days without a rate.
+        samples: states of branches' samples by the month that they are drawn from.
+        asked: states of samples after a rectification, by branch.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -58,13 +62,15 @@ class Progress(Struct):
     oldest: date | None = None
     days: list[date] = field(default_factory=list)
     missing: dict[str, date] = field(default_factory=dict)
+    samples: dict[str, date] = field(default_factory=dict)
+    asked: dict[str, list[str]] = field(default_factory=dict)
 
 
 class ActivityStage:
     """Judges the number of events a day of every rule, branch, channel and source, and records without a rate."""
 
     name = "activity"
-    topics = ("activity",)
+    topics = ("activity", "resamples")
     state_version = 1
 
     def __init__(self, policies: PolicyHistory) -> None:
@@ -73,7 +79,9 @@ class ActivityStage:
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         progress = states.load(ACTIVITY_KEY, Progress) or Progress()
         emits: list[Emit] = []
-        if isinstance(record.event, ActivityWatermark):
+        if isinstance(record.event, ProofAsk):
+            self._ask(states, progress, record.event)
+        elif isinstance(record.event, ActivityWatermark):
             progress.clock.caught_up(record.event)
         else:
             emits += self._take(states, progress, record.event, record.now)
@@ -115,6 +123,67 @@ class ActivityStage:
                 states.save(key, missing)
                 progress.missing[key] = day
 
+        for booking in batch.large:
+            if booking.offset > taken:
+                self._large(states, progress, booking)
+
+    def _large(self, states: States, progress: Progress, booking: LargeBooking) -> None:
+        """Take a large transaction into its branch's sample of the month, and into those that are asked for."""
+        day = self._policies.latest.bank_calendar.day_of(booking.event_time)
+        month = day.replace(day=1)
+        if progress.closed is None or progress.closed < last_day(month):
+            key = f"sample|{month:%Y-%m}|{booking.branch}"
+            sample = states.load(key, Sample) or Sample(booking.branch, month)
+            sample.take(booking, self._policies)
+            states.save(key, sample)
+            progress.samples[key] = month
+        for key in progress.asked.get(booking.branch, ()):
+            asked = states.load(key, Resample)
+            if asked is not None and asked.start <= day <= asked.end:
+                asked.take(booking, self._policies)
+                states.save(key, asked)
+
+    def _ask(self, states: States, progress: Progress, ask: ProofAsk) -> None:
+        """Begin a sample after a rectification, or forget it."""
+        key, branch = f"ask|{ask.key}", ask.subject.partition(":")[2]
+        known = states.load(key, Resample)
+        if known is not None and ask.revision < known.ask.revision:
+            return
+        if known is not None and (not ask.open or known.ask.since != ask.since):
+            self._forget_ask(states, progress, key, branch)
+            known = None
+        if not ask.open or known is not None:
+            return
+        calendar = self._policies.latest.bank_calendar
+        newest = progress.clock.newest
+        seen = max(day for day in (calendar.day_of(ask.since), newest and calendar.day_of(newest)) if day is not None)
+        days = self._policies.at(ask.since).detectors.inspection.resample_days.whole
+        states.save(key, Resample(ask, seen + ONE_DAY, seen + days * ONE_DAY))
+        progress.asked.setdefault(branch, []).append(key)
+
+    def _forget_ask(self, states: States, progress: Progress, key: str, branch: str) -> None:
+        states.delete(key)
+        progress.asked[branch].remove(key)
+        if not progress.asked[branch]:
+            del progress.asked[branch]
+
+    def _inspect(self, states: States, progress: Progress, closed: date, now: datetime) -> Iterator[Emit]:
+        """Draw the samples of a month that is over with this day; answer the asks whose time is over."""
+        if (closed + ONE_DAY).day == 1:
+            for key in sorted(key for key, month in progress.samples.items() if last_day(month) <= closed):
+                sample = states.load(key, Sample)
+                if sample is not None:
+                    yield from self._tell(inspection.observed(sample, self._policies), last_day(sample.month), now)
+                states.delete(key)
+                del progress.samples[key]
+        for branch, keys in list(progress.asked.items()):
+            for key in list(keys):
+                asked = states.load(key, Resample)
+                if asked is not None and asked.end <= closed:
+                    answer = asked.answer(self._policies.latest.bank_calendar)
+                    yield Emit("proofs", answer.key, answer, route=answer.subject)
+                    self._forget_ask(states, progress, key, branch)
+
     def _count(self, states: States, progress: Progress, day: date, series: str, number: int) -> None:
         progress.start = min(day, progress.start or day)
         if progress.oldest is not None and day < progress.oldest:
@@ -133,6 +202,7 @@ class ActivityStage:
         while self._over(closed + ONE_DAY, until):
             closed += ONE_DAY
             yield from self._judge(states, progress, closed, now)
+            yield from self._inspect(states, progress, closed, now)
         if closed > before:
             progress.closed = closed
             self._forget(states, progress, closed)

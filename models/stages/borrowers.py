@@ -18,18 +18,22 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from models.activity.log import ActivityLog
-from models.credit.book import SIGNS, Loans, NotYet, Step, take
+from models.credit.book import SIGNS, Loan, Loans, NotYet, Step, take
 from models.credit.industry import industry_member
 from models.credit.misclassification import DETECTOR, VERSION, judge_class, judge_contagion, subject_of
+from models.drill import drill_of
 from models.episodes import Episode, observe, tell
 from models.events import LoanEvent
 from models.messages import WATERMARK_KEY, Approval, LoanDelta, LoanDeltas, LoanWatermark
 from models.policy import Policy, PolicyHistory
+from models.proofs import ProofAsk
 from models.risk_warning import Finding, warning_id
 from models.stage import Emit, Record, Refused, States, Tick
 from models.stages.customers import check_time, no_rate, warning_emits
-from models.stages.waiting import WAITING_PREFIX, Waiting, WaitingEvent, WaitingRoom, refused_emit
+from models.stages.reviews import Reviews, standing
+from models.stages.waiting import Waiting, WaitingEvent, WaitingRoom, refused_emit
 
+RESERVED = "~"  # how the keys begin under which the stage keeps its own
 PROGRESS_KEY = "~progress"
 
 
@@ -84,7 +88,7 @@ class BorrowersStage:
     """
 
     name = "borrowers"
-    topics = ("loans",)
+    topics = ("loans", "reviews")
     state_version = 4
 
     def __init__(self, policies: PolicyHistory, partitions: int, settle: timedelta = timedelta(seconds=2)) -> None:
@@ -95,25 +99,30 @@ class BorrowersStage:
         self._pending: dict[int, dict[str, Said]] = {}
         self._logs: dict[int, ActivityLog] = {}
         self._room = WaitingRoom(policies)
+        self._reviews = Reviews(partitions)
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
-        """Take a loan event, and what waited for it; or let it wait.
+        """Take a loan event, and what waited for it; or let it wait. Or take what a case asks of the loans.
 
         Raises:
             Refused: `reserved`; `in_the_future`, `too_late`; `no_rate`; `other_currency`; what its loan does not
                 allow yet, where too many events of the borrower wait already.
         """
+        if isinstance(record.event, ProofAsk):
+            self._reviews.ask(states, record.event, _loans(states))
+            return ()
         event: LoanEvent = record.event
         borrower = event.borrower_id
-        if borrower == PROGRESS_KEY or borrower.startswith(WAITING_PREFIX):
+        if borrower.startswith(RESERVED):
             detail = f"no borrower may be called {borrower}, the stage keeps its own there: give another id"
             raise Refused("reserved", "borrower_id", detail)
         policy = self._policies.at(event.event_time)
         state = states.load(borrower, BorrowerState) or BorrowerState()
         check_time(event.event_time, record.ingest_time, state.newest, policy)
         if event.kind in SIGNS and event.currency not in policy.rates:
-            log = self._logs.setdefault(states.partition, ActivityLog())
-            log.refused(record.offset, event.currency, event.event_id, event.event_time)
+            if drill_of(borrower) is None:
+                log = self._logs.setdefault(states.partition, ActivityLog())
+                log.refused(record.offset, event.currency, event.event_id, event.event_time)
             raise no_rate(event.currency)
         waiting = self._room.of(states, borrower)
         if event.event_id in state.seen or waiting.knows(event.event_id):
@@ -144,6 +153,7 @@ class BorrowersStage:
                 approvals=tuple(said.approvals),
             )
             yield Emit("portfolio.deltas", entity, message)
+        yield from self._reviews.answers(states)
         if states.load(PROGRESS_KEY, Progress) is not None:
             yield from self._tell(states, None)
 
@@ -177,7 +187,9 @@ class BorrowersStage:
         policy, before = self._policies.at(event.event_time), state.newest
         loans = state.loans.get(event.entity, {})
         since = max(before or event.event_time, event.event_time) - self._policies.lateness
+        stood = standing(loans.get(event.loan_id))
         step = take(loans, event, policy, waited=waited, since=since)
+        self._reviews.moved(states, event, stood, step.loan)
         if loans:
             state.loans[event.entity] = loans
         state.seen[event.event_id] = event.event_time
@@ -211,8 +223,7 @@ class BorrowersStage:
         return emits
 
     def _give_up(self, states: States, over: Iterable[WaitingEvent], now: datetime) -> list[Emit]:
-        (topic,) = self.topics
-        return [refused_emit(one, one.given_up(), topic, states.partition, now) for one in over]
+        return [refused_emit(one, one.given_up(), "loans", states.partition, now) for one in over]
 
     def _judge(self, state: BorrowerState, step: Step, record: Record, policy: Policy, *, late: bool) -> Iterator[Emit]:
         """What the event's loan, and the borrower's loans together, say now.
@@ -309,3 +320,12 @@ class BorrowersStage:
         )
         for target in range(self._partitions):
             yield Emit("portfolio.deltas", WATERMARK_KEY, message, partition=target)
+
+
+def _loans(states: States) -> Iterator[tuple[str, str, Loan]]:
+    """(entity, borrower, loan) of everything in a partition."""
+    for borrower in states.keys():
+        state = None if borrower.startswith(RESERVED) else states.load(borrower, BorrowerState)
+        if state is not None:
+            for entity, loans in state.loans.items():
+                yield from ((entity, borrower, loan) for loan in loans.values())

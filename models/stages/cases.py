@@ -6,20 +6,29 @@ present again. It is derived, like the agenda of what is due next, from the subj
 when the runner shows a partition in a new `States`, so nothing but states has to survive.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from models.dead_letter import letter_after_waiting
+from models.drill import drill_of
 from models.events import Action
+from models.links import CaseLink
+from models.messages import ACTIVITY_KEY
 from models.policy import PolicyHistory
+from models.proofs import ProofAsk, Proved
 from models.response.agenda import Agenda
 from models.response.case import Case
+from models.response.confidential import stub, was_confined
+from models.response.linking import link_of, news, passed_on
+from models.response.proving import OF_LOANS, asks_of, told_anew
 from models.response.subject import MAX_WAITING, SubjectCases, Waiting
 from models.response.suspension import suspensions_of
 from models.risk_warning import RiskWarning
-from models.stage import Emit, Record, Refused, States, Tick
+from models.stage import Emit, Owed, Record, Refused, States, Tick
 
 # Subjects whose deadlines are judged in one batch or tick. What is marked does not depend on when it is, and a
 # holiday's worth of breaches must not become one write that the broker does not take.
@@ -32,11 +41,15 @@ class Here(Struct):
     states: States
     agenda: Agenda
     waiting: set[str] = field(default_factory=set)
+    asked: dict[str, dict[str, ProofAsk]] = field(default_factory=dict)  # by case, as others know it
+    linked: dict[str, CaseLink] = field(default_factory=dict)  # likewise, of cases that follow one
     changed: dict[str, Case] = field(default_factory=dict)
     changed_from: dict[str, int] = field(default_factory=dict)  # the first revision since the last flush
     stream_time: datetime | None = None
     arrived_at: datetime | None = None
     budget: int = AT_ONCE
+    owed: Counter[Owed] = field(default_factory=Counter)
+    owed_on: dict[str, Counter[Owed]] = field(default_factory=dict)  # by subject
 
     def advance(self, stream_time: datetime, arrived_at: datetime) -> datetime:
         """Move the clock's stream time to a record's, never back; the stream time."""
@@ -50,6 +63,14 @@ class Here(Struct):
             return None
         return self.stream_time + max(timedelta(), wall - self.arrived_at)
 
+    def count(self, subject: str, state: SubjectCases) -> None:
+        """Count what is owed on a subject anew."""
+        now = Counter(_owed(state))
+        self.owed.subtract(self.owed_on.pop(subject, Counter()))
+        self.owed.update(now)
+        if now:
+            self.owed_on[subject] = now
+
     def told(self, cases: Iterable[Case]) -> None:
         """Remember cases to emit, the last one changed last. Cases are frozen: this holds no state."""
         for case in cases:
@@ -61,23 +82,25 @@ class Here(Struct):
 class CasesStage:
     """Keeps the cases of every subject; emits each changed one on `cases`, once a batch.
 
-    Where the suspensions of a live one have changed, they go out on `suspensions` too: to the partition of the
-    entity in whose book nothing may be approved. A drill suspends nothing outside of itself.
+    Where the suspensions of one have changed, they go out on `suspensions` too: to the partition of the
+    entity in whose book nothing may be approved. A drill suspends only what is the drill's own.
 
     Args:
         policies: deadlines, owners, measures and escalation, by event time.
+        partitions: of the loans, which prove some of the measures: each of them is asked.
     """
 
     name = "cases"
-    topics = ("warnings", "actions")
+    topics = ("warnings", "actions", "proofs", "case-links")
     state_version = 1
 
-    def __init__(self, policies: PolicyHistory) -> None:
+    def __init__(self, policies: PolicyHistory, partitions: int = 1) -> None:
         self._policies = policies
+        self._every = range(partitions)
         self._partitions: dict[int, Here] = {}
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
-        """Take a warning or an action.
+        """Take a warning, an action, or what the stream says of a measure's proof.
 
         Raises:
             Refused: an action that its case cannot take, see `models.response`; `in_the_future`; `too_late`;
@@ -89,6 +112,10 @@ class CasesStage:
             return self._action(here, event, record)
         if isinstance(event, RiskWarning):
             return self._warning(here, event, record)
+        if isinstance(event, Proved):
+            return self._proved(here, event, record)
+        if isinstance(event, CaseLink):
+            return self._linked(here, event, record)
         raise TypeError(f"{record.topic} carries no {type(event).__name__}")
 
     def flush(self, states: States) -> Iterable[Emit]:
@@ -97,11 +124,14 @@ class CasesStage:
         here.budget = AT_ONCE
         changed, here.changed = here.changed, {}
         since, here.changed_from = here.changed_from, {}
-        emits = [Emit("cases", case.case_id, case, route=case.subject) for case in changed.values()]
+        emits = [emit for case in changed.values() for emit in _published(case)]
         for case in changed.values():
-            if case.mode == "live" and case.suspended_revision >= since[case.case_id]:
+            told = case.mode == "live" or drill_of(case.subject) is not None
+            if told and case.suspended_revision >= since[case.case_id]:
                 message = suspensions_of(case)
                 emits.append(Emit("suspensions", message.key, message, route=message.entity))
+        emits += self._asks(here, changed.values())
+        emits += self._news(here, changed.values())
         return emits
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
@@ -164,6 +194,7 @@ class CasesStage:
             raise Refused("too_many_waiting", "case_id", f"{MAX_WAITING} actions wait already for {action.subject}")
         if not waits:
             before.moved(action, self._policies, record.ingest_time)  # refuses before anything is changed
+        emits: list[Emit] = []
         clock = here.advance(action.event_time, record.ingest_time)
         self._run(here, clock, record.ingest_time)
         state = self._load(here, action.subject, clock, record)
@@ -181,10 +212,60 @@ class CasesStage:
             )
         else:
             here.told(state.settle(clock, record.ingest_time))
-            case = state.moved(action, self._policies, record.ingest_time)
-            here.told([state.put(case, clock, record.ingest_time)])
+            case = state.put(state.moved(action, self._policies, record.ingest_time), clock, record.ingest_time)
+            here.told([case])
+            emits += _passed_on(case, action)
         self._keep(here, action.subject, state)
+        return emits
+
+    # --- proofs ---
+
+    def _proved(self, here: Here, proved: Proved, record: Record) -> list[Emit]:
+        clock = here.advance(proved.since, record.ingest_time)
+        state = here.states.load(proved.subject, SubjectCases) or SubjectCases(
+            stream_time=proved.since, arrived_at=record.ingest_time
+        )
+        here.told(state.take_proof(proved, clock, record.ingest_time))
+        self._keep(here, proved.subject, state)
         return []
+
+    def _asks(self, here: Here, cases: Iterable[Case]) -> Iterator[Emit]:
+        """What is to be proved by now, and what no longer, where others know it otherwise."""
+        for case in cases:
+            known, asked = here.asked.pop(case.case_id, {}), asks_of(case)
+            if asked:
+                here.asked[case.case_id] = asked
+            for ask in told_anew(known, asked, case.revision):
+                if ask.kind in OF_LOANS:
+                    yield from (Emit("reviews", ask.key, ask, partition=number) for number in self._every)
+                else:
+                    yield Emit("resamples", ask.key, ask, route=ACTIVITY_KEY)
+
+    # --- links between cases ---
+
+    def _linked(self, here: Here, link: CaseLink, record: Record) -> list[Emit]:
+        clock = here.advance(link.at, record.ingest_time)
+        state = here.states.load(link.subject, SubjectCases)
+        changed, why = (
+            ([], f"there is no case {link.to}")
+            if state is None
+            else state.take_link(link, self._policies, clock, record.ingest_time)
+        )
+        here.told(changed)
+        if state is not None:
+            self._keep(here, link.subject, state)
+        if why is None or link.kind != "follow":
+            return []
+        answer = replace(link, from_=link.to, to=link.from_, kind="refuse", departments=(), why=why)
+        return [_sent(answer)]
+
+    def _news(self, here: Here, cases: Iterable[Case]) -> Iterator[Emit]:
+        """What followers have to tell their leaders, where these know it otherwise."""
+        for case in cases:
+            before, after = here.linked.pop(case.case_id, None), link_of(case)
+            if after is not None:
+                here.linked[case.case_id] = after
+            yield from map(_sent, news(before, case))
 
     # --- time and waiting ---
 
@@ -209,8 +290,9 @@ class CasesStage:
         self, here: Here, state: SubjectCases, until: datetime | None, clock: datetime, wall: datetime
     ) -> list[Emit]:
         changed, refused = state.release(until, self._policies, clock)
-        here.told(changed)
-        return [_dead_letter(one, refusal, wall) for one, refusal in refused]
+        here.told(case for case, _ in changed)
+        passed = [emit for case, action in changed for emit in _passed_on(case, action)]
+        return [*passed, *(_dead_letter(one, refusal, wall) for one, refusal in refused)]
 
     # --- states ---
 
@@ -222,8 +304,11 @@ class CasesStage:
         for subject in states.keys():
             state = _held(states, subject)
             here.agenda.plan(subject, state.next_due())
+            here.count(subject, state)
             if state.waiting:
                 here.waiting.add(subject)
+            here.linked |= {case.case_id: link for case in state.cases.values() if (link := link_of(case))}
+            here.asked |= {case.case_id: asked for case in state.cases.values() if (asked := asks_of(case))}
             here.advance(state.stream_time, state.arrived_at)
         return here
 
@@ -236,8 +321,13 @@ class CasesStage:
             state.stream_time, state.arrived_at = time, record.ingest_time
         return state
 
+    def owed(self, states: States) -> Mapping[Owed, int]:
+        """The tasks of a partition that are not done; none of a drill's."""
+        return +self._here(states).owed
+
     def _keep(self, here: Here, subject: str, state: SubjectCases) -> None:
         here.states.save(subject, state)
+        here.count(subject, state)
         here.agenda.plan(subject, state.next_due())
         if state.waiting:
             here.waiting.add(subject)
@@ -255,3 +345,29 @@ def _held(states: States, subject: str) -> SubjectCases:
 def _dead_letter(one: Waiting, refusal: Refused, wall: datetime) -> Emit:
     letter = letter_after_waiting(one.action, (one.topic, one.partition, one.offset), refusal, wall)
     return Emit("dead-letters", letter.key, letter)
+
+
+def _published(case: Case) -> Iterator[Emit]:
+    """The case where everybody reads it; a confidential one where named roles do, and here only that it is there."""
+    yield Emit("cases", case.case_id, stub(case) if case.confidential else case, route=case.subject)
+    if was_confined(case):
+        yield Emit("cases.confidential", case.case_id, case if case.confidential else stub(case), route=case.subject)
+
+
+def _passed_on(case: Case, action: Action) -> list[Emit]:
+    return [_sent(link) for link in passed_on(case, action)]
+
+
+def _sent(link: CaseLink) -> Emit:
+    return Emit("case-links", link.key, link, route=link.subject)
+
+
+def _owed(state: SubjectCases) -> Iterator[Owed]:
+    for number in state.open.values():
+        case = state.cases[number]
+        if case.mode == "live":
+            yield from (
+                Owed(task.department, task.severity, task.breached, task.acknowledged_at is not None)
+                for task in case.tasks
+                if task.active
+            )

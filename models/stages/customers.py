@@ -5,19 +5,22 @@ it, and what they find goes out as warnings and as the departments' copies. How 
 `ActivityBatch`es, one a batch and topic, so that `activity` notices who has gone silent.
 """
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from models.activity.inspection import booking_of
 from models.activity.log import ActivityLog
 from models.corroboration import corroborate
 from models.detectors import DETECTORS
-from models.detectors.base import Detector
+from models.detectors.base import Detector, Heightenable
+from models.drill import drill_of
 from models.episodes import Episode, observe, tell
 from models.events import PostReport, Transaction
+from models.heightened import HeightenedHistory, heightened_days, heightens
 from models.messages import ActivityWatermark, Reevaluated
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, RiskWarning, warning_id
@@ -44,12 +47,14 @@ class CustomerState(Struct):
         seen: ids taken inside the lateness, by topic and id, with their event time.
         detectors: each detector's state.
         episodes: warnings that can still change, by id.
+        reported: day of each teller's report on the customer that still has a say in how it is judged.
     """
 
     newest: dict[str, datetime] = field(default_factory=dict)
     seen: dict[str, dict[str, datetime]] = field(default_factory=dict)
     detectors: DetectorStates = field(default_factory=DetectorStates)
     episodes: dict[str, Episode] = field(default_factory=dict)
+    reported: dict[str, date] = field(default_factory=dict)
 
 
 class CustomersStage:
@@ -72,7 +77,7 @@ class CustomersStage:
         policies: PolicyHistory,
         partitions: int = 1,
         settle: timedelta = timedelta(seconds=2),
-        detectors: Iterable[Detector] = DETECTORS,
+        detectors: Sequence[Detector] = DETECTORS,
     ) -> None:
         self._policies = policies
         self._partitions = partitions
@@ -82,6 +87,7 @@ class CustomersStage:
         self._detectors = {
             kind: tuple(one for one in detectors if one.consumes is kind) for kind in (Transaction, PostReport)
         }
+        self._heightenable: tuple[Any, ...] = tuple(one for one in detectors if isinstance(one, Heightenable))
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         if isinstance(record.event, Reevaluated):
@@ -93,8 +99,10 @@ class CustomersStage:
         newest = state.newest.get(record.topic)
         check_time(event.event_time, record.ingest_time, newest, policy)
         log = self._log(states, record.topic)
+        real = drill_of(event.key) is None
         if isinstance(event, Transaction) and not has_rate(event, policy):
-            log.refused(record.offset, event.currency, event.event_id, event.event_time)
+            if real:
+                log.refused(record.offset, event.currency, event.event_id, event.event_time)
             raise no_rate(event.currency)
         seen = state.seen.setdefault(record.topic, {})
         if event.event_id in seen:
@@ -107,10 +115,12 @@ class CustomersStage:
                 self._expire(state, record.topic)
         states.save(key, state)
         day = policy.bank_calendar.day_of(event.event_time)
-        log.accepted(record, day)
+        log.accepted(record, day if real else None)
+        if real and isinstance(event, Transaction) and (booking := booking_of(record.offset, event, policy)):
+            log.large(booking)
         emits: list[Emit] = []
         for warning in self._judge(state, record, policy, late=late):
-            if warning.revision == 1:
+            if warning.revision == 1 and real:
                 log.told(record.offset, warning.detector, day)
             emits += warning_emits(warning)
         return emits
@@ -138,14 +148,30 @@ class CustomersStage:
 
     def _judge(self, state: CustomerState, record: Record, policy: Policy, *, late: bool) -> Iterator[RiskWarning]:
         event = record.event
+        policies = self._policies
+        if heightens(event):
+            state.reported[event.event_id] = policy.bank_calendar.day_of(event.event_time)
+        if state.reported:
+            policies = HeightenedHistory(policies, state.reported)
         for detector in self._detectors[type(event)]:
-            for finding in detector.step(getattr(state.detectors, detector.id), event, policy, self._policies):
-                # Only findings are left out: the day a rule is switched on it must know what was before.
-                if detector.rule(self._closing(finding)).mode == "off":
-                    continue
-                name = warning_id(detector.id, detector.version, finding.subject, finding.anchor)
-                episode = observe(state.episodes.get(name), detector.id, detector.version, finding)
-                yield from self._tell(state, episode, event.event_time, record.now, late=late)
+            found = detector.step(getattr(state.detectors, detector.id), event, policy, policies)
+            yield from self._found(state, detector, found, record, late=late)
+        days = heightened_days(state.reported[event.event_id], self._policies) if heightens(event) else None
+        if days is not None:
+            for detector in self._heightenable:
+                found = detector.rejudge(getattr(state.detectors, detector.id), event, days, policies)
+                yield from self._found(state, detector, found, record, late=late)
+
+    def _found(
+        self, state: CustomerState, detector: Detector, findings: Iterable[Finding], record: Record, *, late: bool
+    ) -> Iterator[RiskWarning]:
+        for finding in findings:
+            # Only findings are left out: the day a rule is switched on it must know what was before.
+            if detector.rule(self._closing(finding)).mode == "off":
+                continue
+            name = warning_id(detector.id, detector.version, finding.subject, finding.anchor)
+            episode = observe(state.episodes.get(name), detector.id, detector.version, finding)
+            yield from self._tell(state, episode, record.event.event_time, record.now, late=late)
 
     def _reevaluated(self, states: States, record: Record) -> list[Emit]:
         """Tell what history says now and was not told."""
@@ -187,6 +213,11 @@ class CustomersStage:
         remember = self._policies.longest(lambda one: one.episodes.remember.whole)
         oldest = max(state.newest.values()) - timedelta(days=remember)
         state.episodes = {name: one for name, one in state.episodes.items() if one.finding.window.end >= oldest}
+        if state.reported:
+            # As long as a window may still be judged that holds a day which a report has heightened.
+            longest = self._policies.longest(lambda one: one.heightened.days.whole if one.heightened else 0)
+            first = oldest.date() - timedelta(days=longest)
+            state.reported = {name: day for name, day in state.reported.items() if day >= first}
 
 
 def state_key(event: Transaction | PostReport | Reevaluated) -> str:

@@ -12,11 +12,13 @@ import typer
 from connectors.errors import LiandongError
 from connectors.policy_file import load_policies
 from connectors.settings import Settings
+from connectors.sources.report import without_drills
 from models.credit.indices_granularity import Risk
 from models.credit.industries import NAICS_NAMES, SECTION_NAMES
 from models.credit.industry import UNKNOWN, Scheme, industry_name, industry_of
 from models.credit.industry_divisions import DIVISION_NAMES
 from models.credit.lookahead_limits import Capital
+from models.drill import drill_of
 from models.money import InvalidField, read_amount
 from models.policy import Policy, PolicyHistory
 from streams.book_reading import capital_of_topic, check_source, loans_of_file, loans_of_topic
@@ -132,7 +134,7 @@ def ask_book(
             raise LiandongError(f"{name} is {amount}", "give an amount above zero, or leave it out")
     settings = read_settings()
     policies = load_policies(policy or settings.policy_path())
-    loans = read_loans(file, mapping, settings, policies)
+    loans = read_loans(file, mapping, settings, policies, entity)
     day = on.date() if on is not None else today(policies.latest)
     with progress() as bar:
         bar.add_task(f"the book of {day}", total=None)
@@ -151,14 +153,22 @@ def ask_book(
     return Asked(book, policies.on(day), capital, assumed)
 
 
-def read_loans(file: Path | None, mapping: Path | None, settings: Settings, policies: PolicyHistory) -> pl.DataFrame:
-    """The loan events of the file, whose rejected rows are told, or else of the topic."""
+def read_loans(
+    file: Path | None, mapping: Path | None, settings: Settings, policies: PolicyHistory, entity: str | None
+) -> pl.DataFrame:
+    """The loan events of the file, whose rejected rows are told, or else of the topic.
+
+    Args:
+        entity: that was asked for. Books of drills are nobody's: they are left out unless one of them is.
+    """
     if file is None or mapping is None:
         with progress() as bar:
-            return loans_of_topic(settings, policies, bar)
-    mapped = loans_of_file(file, mapping)
-    print_rejected(mapped, most=MOST_REJECTED)
-    return mapped.accepted
+            loans = loans_of_topic(settings, policies, bar)
+    else:
+        mapped = loans_of_file(file, mapping)
+        print_rejected(mapped, most=MOST_REJECTED)
+        loans = mapped.accepted
+    return loans if drill_of(entity) is not None else without_drills(loans)
 
 
 MOST_NAMES = 8  # in an error

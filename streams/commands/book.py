@@ -88,7 +88,7 @@ def book(
     _check_options(file, mapping, by, every, output)
     settings = read_settings()
     policies = load_policies(policy or settings.policy_path())
-    events = read_loans(file, mapping, settings, policies)
+    events = read_loans(file, mapping, settings, policies, entity)
     day = on.date() if on is not None else today(policies.latest)
     with progress() as bar:
         bar.add_task(f"the book of {day}", total=None)

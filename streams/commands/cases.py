@@ -20,13 +20,14 @@ from models.money import InvalidField
 from models.policy import Policy
 from models.response.audit import broken_link, chain_begins
 from models.response.case import Case, Task
+from models.response.confidential import is_stub, roles_of
 from streams.commands.keeping import EmployeeOption, FormatOption, broker_settings, first_policy, now, show
 from streams.commands.output import Format, command, out, print_json
 
 app = typer.Typer(help="List cases, show one, act on many, write one as a file.", no_args_is_help=True)
 
 KINDS = get_args(ActionKind)
-COLUMNS = ("case_id", "state", "severity", "owed_by", "next_due", "overdue")
+COLUMNS = ("case_id", "state", "severity", "owed_by", "next_due", "overdue", "follows")
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="Its id, e.g. customer:C42#1.")]
 LanguageOption = Annotated[Language, typer.Option("--language", "-l", help="Of codes and texts.")]
 
@@ -47,7 +48,8 @@ def list_(
         return all_ or case.state == "open"
 
     # The newest revision may be a resolved one: which are shown is asked of that one alone.
-    rows = [_row(case, policy) for case in read_cases(settings).values() if wanted(case)]
+    found = [case for case in read_cases(settings, policy=policy).values() if wanted(case)]
+    rows = [_row(case, policy) for case in _under_leaders(found)]
     if department is not None:
         rows = [row for row in rows if department in row["departments"]]
     if overdue:
@@ -60,17 +62,24 @@ def list_(
 def show_(case_id: CaseArgument, language: LanguageOption = "en", format: FormatOption = Format.TEXT) -> None:
     """Show a case: its warnings, tasks and history."""
     settings = broker_settings()
-    case = _case(settings, case_id)
+    policy = first_policy(settings)
+    case = _case(settings, case_id, policy)
     if format is Format.JSON:
         print_json(case)
         return
-    policy = first_policy(settings)
     out.print(f"{case.case_id} · {WORDS[language][case.state]} · {say(case.severity, language)}", markup=False)
     for ref in case.warnings:
         when = _time(ref.event_time, policy)
         text = f"  {when}  {say(ref.detector, language)}, {say(ref.severity, language)}  ({ref.warning_id})"
         out.print(text, markup=False)
+    if case.follows is not None:
+        out.print(f"  {say('merged', language)}: {case.follows}", markup=False)
     _tasks(case, policy, language)
+    if case.followers:
+        led = {one.case_id for one in case.followers}
+        for one in read_cases(settings, lambda other: other.case_id in led, policy).values():
+            out.print(f"{one.case_id} · {WORDS[language][one.state]} · {say('merged', language)}", markup=False)
+            _tasks(one, policy, language)
     _history(case, policy, language)
 
 
@@ -85,6 +94,7 @@ def act_(
     measure: Annotated[str | None, typer.Option(help="Which measure it is about.")] = None,
     note: Annotated[str, typer.Option(help="What others should know; with assign: to whom.")] = "",
     evidence: Annotated[list[str] | None, typer.Option(help="Id of what proves it; may be given again.")] = None,
+    about: Annotated[str | None, typer.Option(metavar="CASE", help="With merge: the case that they follow.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what becomes of it.")] = 15.0,
     format: FormatOption = Format.TEXT,
 ) -> None:
@@ -102,10 +112,11 @@ def act_(
             measure=measure,
             note=note,
             evidence=tuple(evidence or ()),
+            about=about,
         )
         for case_id in dict.fromkeys(case_ids)
     ]
-    outcomes = act(settings, actions, wait)
+    outcomes = act(settings, actions, wait, first_policy(settings))
     if format is Format.JSON:
         print_json({"outcomes": [_told(one) for one in outcomes]})
     else:
@@ -125,11 +136,12 @@ def file_(
 ) -> None:
     """Write a case as a file: its warnings and reasons, the events behind them, tasks and history."""
     settings = broker_settings()
-    case = _case(settings, case_id)
+    policy = first_policy(settings)
+    case = _case(settings, case_id, policy)
     made = read_case_file(settings, case)
     stem = "case-" + re.sub(r"[^\w.-]+", "-", case_id)
     files = {
-        folder / f"{stem}.html": as_page(made, first_policy(settings), language).encode(),
+        folder / f"{stem}.html": as_page(made, policy, language).encode(),
         folder / f"{stem}.json": as_json(made),
     }
     try:
@@ -156,13 +168,14 @@ def audit(
 ) -> None:
     """Check that a case's history is the one that was written, and print it. Exit code 1 where it is not."""
     settings = broker_settings()
-    case = _case(settings, case_id)
+    policy = first_policy(settings)
+    case = _case(settings, case_id, policy)
     broken, begins = broken_link(case), chain_begins(case)
     fault = _fault(case, broken, head)
     if format is Format.JSON:
         print_json({"whole": fault is None, "fault": fault, "broken_at": broken, "begins": begins, "case": case})
     else:
-        _history(case, first_policy(settings), language, hashes=True)
+        _history(case, policy, language, hashes=True)
         if begins:
             out.print(f"the first {begins} entries are older than the chain, which holds them as it found them")
         out.print(fault or f"the history of {case_id} is whole; its head is {case.head or 'not written yet'}")
@@ -180,11 +193,25 @@ def _fault(case: Case, broken: int | None, head: str | None) -> str | None:
     return None
 
 
-def _case(settings: Settings, case_id: str) -> Case:
-    found = read_cases(settings, lambda case: case.case_id == case_id)
+def _case(settings: Settings, case_id: str, policy: Policy) -> Case:
+    found = read_cases(settings, lambda case: case.case_id == case_id, policy)
     if case_id not in found:
         raise LiandongError(f"there is no case {case_id}", "liandong case list --all names them all")
+    if is_stub(found[case_id]):
+        roles = ", ".join(roles_of(policy)) or "nobody"
+        raise LiandongError(f"{case_id} is confidential: it is for {roles}", "set LIANDONG_ROLE to the role you have")
     return found[case_id]
+
+
+def _under_leaders(cases: list[Case]) -> list[Case]:
+    """Each leader, then the cases that follow it; else in the order given."""
+    known = {case.case_id for case in cases}
+    led: dict[str, list[Case]] = {}
+    for case in cases:
+        if case.follows in known:
+            led.setdefault(case.follows or "", []).append(case)
+    firsts = [case for case in cases if case.follows not in known]
+    return [one for case in firsts for one in (case, *led.get(case.case_id, ()))]
 
 
 def _made(**fields: Any) -> Action:
@@ -202,11 +229,15 @@ def _row(case: Case, policy: Policy) -> dict[str, Any]:
         "case_id": case.case_id,
         "state": case.state,
         "severity": case.severity,
-        "owed_by": ", ".join(f"{task.department} ({task.owner})" for task in active) or "-",
+        "owed_by": "confidential"
+        if is_stub(case)
+        else ", ".join(f"{task.department} ({task.owner})" for task in active) or "-",
         "next_due": _time(due, policy),
         "overdue": ", ".join(late),
         "departments": sorted({task.department for task in active}),
         "mode": case.mode,
+        "follows": case.follows,
+        "confidential": case.confidential,
     }
 
 

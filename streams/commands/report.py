@@ -10,13 +10,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from connectors.address import with_broker
+from connectors.cases import CONFIDENTIAL, sees_confidential
 from connectors.errors import LiandongError
 from connectors.policy_file import load_policies
 from connectors.records import TopicReader
 from connectors.reports import html, texts, xlsx
 from connectors.settings import Settings
-from models.calendar import BankCalendar
+from models.drill import drill_of
+from models.policy import Policy
 from models.response.case import Case
+from models.response.confidential import is_stub
 from models.response.happenings import Happenings
 from models.response.indicators import indicators
 from models.response.kpi import Figures, Key, Ratio, Spread
@@ -26,7 +29,7 @@ from models.response.period import Period, parse_period
 from models.revisions import newest
 from models.risk_warning import RiskWarning
 from streams.commands.asking import FormatOption, PolicyOption
-from streams.commands.output import Format, command, out, print_json, progress, read_settings
+from streams.commands.output import Format, command, notes, out, print_json, progress, read_settings
 from streams.reference import load_references
 
 
@@ -46,9 +49,11 @@ def report(
     settings = with_broker(read_settings())
     policies = load_policies(policy or settings.policy_path())
     load_references(settings, policies)
-    calendar = policies.latest.bank_calendar
     with progress() as bar:
-        pack = read_pack(settings, asked, calendar, bar)
+        pack, hidden = read_pack(settings, asked, policies.latest, bar)
+    if hidden:
+        cases = "confidential case is" if hidden == 1 else "confidential cases are"
+        notes.print(f"note: {hidden} {cases} not in it: LIANDONG_ROLE is none that sees them", markup=False)
     head = policies.on(min(asked.last, pack.as_far_as or asked.last)).policy
     title = head.title_zh if language == "zh" else head.title_en
     files = {
@@ -64,21 +69,31 @@ def report(
         out.print(f"written to {file}", markup=False)
 
 
-def read_pack(settings: Settings, period: Period, calendar: BankCalendar, bar: Progress) -> Pack:
+def read_pack(settings: Settings, period: Period, policy: Policy, bar: Progress) -> tuple[Pack, int]:
     """Read the topics once, and make the pack of a period from them.
+
+    Args:
+        policy: for the bank's calendar, and who sees confidential cases.
+
+    Returns:
+        the pack, and how many confidential cases are not in it.
 
     Raises:
         LiandongError: a topic could not be read to its end, or nothing has happened yet.
     """
-    months = (*period.before().each_month(), *period.each_month())
+    months, calendar = (*period.before().each_month(), *period.each_month()), policy.bank_calendar
+    topics = ("cases", CONFIDENTIAL) if sees_confidential(settings, policy) else ("cases",)
     with TopicReader(settings) as reader:
-        told = (case for _, case in _read(reader, "cases", bar))
-        cases: dict[str, Case] = newest(told, lambda one: one.case_id)
+        told = [case for topic in topics for _, case in _read(reader, topic, bar)]
+        standing = newest(sorted(told, key=lambda one: not is_stub(one)), lambda one: one.case_id)
+        cases: dict[str, Case] = {name: one for name, one in standing.items() if not is_stub(one)}
         warnings = [warning for _, warning in _read(reader, "warnings", bar)]
         happened = Happenings(cases.values(), warnings, months, calendar)
         reached = _newest_deed(cases.values(), warnings)
         for topic in ("transactions", "reports", "loans"):
             for arrived, event in _read(reader, topic, bar):
+                if drill_of(event.key) is not None:
+                    continue
                 happened.take(event, arrived)
                 # One with a time ahead of its arrival does not show that this time has come.
                 reached = max(reached, min(event.event_time, arrived))
@@ -90,7 +105,7 @@ def read_pack(settings: Settings, period: Period, calendar: BankCalendar, bar: P
         figures[month] = indicators(happened, month, reached)
         bar.advance(task)
     over = reached >= period.bounds(calendar)[1]
-    return packed(period, figures, None if over else calendar.day_of(reached))
+    return packed(period, figures, None if over else calendar.day_of(reached)), len(standing) - len(cases)
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -106,9 +121,11 @@ def _read(reader: TopicReader, topic: str, bar: Progress) -> Iterator[tuple[date
 
 
 def _newest_deed(cases: Iterable[Case], warnings: list[RiskWarning]) -> datetime:
-    """The newest time of which a case or warning shows that it has come."""
-    deeds = [min(entry.at, entry.recorded_at) for case in cases for entry in case.history]
-    return max((*deeds, *(warning.event_time for warning in warnings)), default=_NEVER)
+    """The newest time of which a case or warning shows that it has come; drills show nothing."""
+    real = [case for case in cases if case.mode != "drill"]
+    deeds = [min(entry.at, entry.recorded_at) for case in real for entry in case.history]
+    told = [warning.event_time for warning in warnings if warning.mode != "drill"]
+    return max((*deeds, *told), default=_NEVER)
 
 
 def _write(files: dict[Path, bytes]) -> None:

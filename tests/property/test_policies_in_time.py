@@ -154,6 +154,14 @@ def version(policy: Policy, valid_from: datetime, name: str, dice: Random) -> Po
         # What says too little or too much has properties of its own, and so have rates that are missing.
         silence=replace(rules.silence, mode="off"),
         missing_rate=replace(rules.missing_rate, mode="off"),
+        inspection=replace(rules.inspection, mode="off"),
+    )
+    stricter = changed(
+        policy.heightened,
+        days=pick([1, 2, 4]),
+        large_from=pick([Decimal("0.5"), Decimal("0.4")]),
+        a_day=pick([1, 2]),
+        near_from=pick([Decimal("0.5"), Decimal("0.4")]),
     )
     made = replace(
         policy,
@@ -165,6 +173,7 @@ def version(policy: Policy, valid_from: datetime, name: str, dice: Random) -> Po
             policy.counterparties, new_after=pick([6, 8, 10]), high_risk_countries=pick([("KP",), ("KP", "IR")])
         ),
         detectors=detectors,
+        heightened=pick([None, stricter, stricter]),
     )
     assert not list(contradictions(made))
     return made

@@ -9,7 +9,7 @@ from models.response.case import Case, TaskMeasure
 from models.response.joining import join
 from models.response.moves import act, legal_kinds
 from models.stage import Refused
-from tests.response import DAY, HOUR, INDUSTRY, MONDAY, POLICY, TEXT, Desk, action, of_credit, on_industry, warning
+from tests.response import BY_WORD, DAY, HOUR, INDUSTRY, MONDAY, Desk, action, of_credit, on_industry, warning
 
 CLASSIFY, REVIEW, CARE, SUSPEND = (
     "adjust_classification",
@@ -19,9 +19,13 @@ CLASSIFY, REVIEW, CARE, SUSPEND = (
 )
 
 
+# The proofs of these measures are tested in test_proving.
+POLICY = parse_policy(BY_WORD)
+
+
 def policy_with(**lines: str) -> Policy:
-    """The default policy with a line more in the table of each of these measures."""
-    text = TEXT
+    """The policy with a line more in the table of each of these measures."""
+    text = BY_WORD
     for code, line in lines.items():
         head = f"[response.measures.{code}]\n"
         assert head in text
@@ -286,7 +290,7 @@ def test_what_came_in_meanwhile_is_waited_for_by_the_second_employee() -> None:
 
 def test_a_policy_that_comes_later_keeps_what_waits() -> None:
     """Proposed by the old version, it is approved though the new one would take one employee."""
-    plain = parse_policy(TEXT.replace("countersign = true\n", ""))
+    plain = parse_policy(BY_WORD.replace("countersign = true\n", ""))
     waits = case(done(desk_with(CLASSIFY), ("complete", 2, {})))
     approve = of_credit("approve", 3, measure=CLASSIFY, who="mei")
     assert act(waits, approve, plain, MONDAY + 3 * HOUR).state == "resolved"

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.errors import LiandongError
 from connectors.metrics import METRICS, Metrics, serve_metrics
+from models.stage import Owed
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 
@@ -83,13 +84,23 @@ def test_rebalances_and_the_broker() -> None:
     assert (value(metrics, "process_start_time_seconds") or 0) > 0
 
 
-def test_tasks_of_a_department_without_any_disappear() -> None:
+def test_tasks_are_summed_over_the_partitions_that_are_held() -> None:
     metrics = Metrics()
-    metrics.tasks({"credit": 2, "operations": 1}, {"credit": 1})
-    metrics.tasks({"operations": 1}, {})
-    assert value(metrics, "liandong_tasks_open", department="credit") is None
+    late = Owed("credit", "critical", overdue=True, acknowledged=False)
+    metrics.tasks(0, {late: 2, Owed("operations", "low", overdue=False, acknowledged=True): 1})
+    metrics.tasks(1, {late: 1})
+    assert value(metrics, "liandong_tasks_open", department="credit") == 3
+    assert value(metrics, "liandong_tasks_overdue", department="credit") == 3
+    assert value(metrics, "liandong_tasks_unacknowledged", department="credit", severity="critical") == 3
     assert value(metrics, "liandong_tasks_open", department="operations") == 1
-    assert value(metrics, "liandong_tasks_overdue", department="credit") is None
+    assert value(metrics, "liandong_tasks_overdue", department="operations") is None
+    metrics.lag("actions", 0, 0, 0.0)
+    metrics.state_keys("cases", 0, 3)
+    metrics.forget_partition(["actions"], "cases", 0)
+    assert value(metrics, "liandong_tasks_open", department="credit") == 1
+    assert value(metrics, "liandong_tasks_open", department="operations") is None
+    metrics.tasks(1, {})
+    assert value(metrics, "liandong_tasks_open", department="credit") is None
 
 
 def test_the_page_shows_the_catalogue_and_its_port_is_free_afterwards() -> None:

@@ -10,6 +10,7 @@ from models.events import Action
 from models.pipeline import MemoryStates
 from models.response.case import Case
 from models.response.subject import KEEP_CLOSED, MAX_WAITING
+from models.stage import Owed
 from tests.response import DAY, HOUR, MONDAY, SUBJECT, Desk, action, unreminded, warning
 
 OTHER = "customer:C7"
@@ -381,7 +382,8 @@ def test_long_numbers_are_refused_not_failed() -> None:
 
 def test_stage_names_what_it_reads() -> None:
     desk = Desk()
-    assert (desk.stage.name, desk.stage.topics, desk.stage.state_version) == ("cases", ("warnings", "actions"), 1)
+    assert (desk.stage.name, desk.stage.state_version) == ("cases", 1)
+    assert {"warnings", "actions", "proofs"} <= set(desk.stage.topics)
 
 
 def test_time_waits_for_no_batch() -> None:
@@ -393,3 +395,17 @@ def test_time_waits_for_no_batch() -> None:
     desk.take(action("start", MONDAY + HOUR), action("complete", MONDAY + 2 * HOUR))
     assert desk.tick(MONDAY + 99 * DAY) == []
     assert desk.case().tasks[0].escalation_level == 0
+
+
+def test_what_is_owed_is_counted_as_it_stands() -> None:
+    desk = Desk()
+    desk.take(warning(), warning(warning_id="w2", subject="customer:D", mode="drill"))
+    assert dict(desk.stage.owed(desk.states)) == {Owed("operations", "medium", overdue=False, acknowledged=False): 1}
+    desk.take(action("acknowledge", MONDAY + HOUR))
+    desk.tick(MONDAY + 20 * DAY)
+    late = {Owed("operations", "medium", overdue=True, acknowledged=True): 1}
+    assert dict(desk.stage.owed(desk.states)) == late
+    desk.restart()
+    assert dict(desk.stage.owed(desk.states)) == late
+    desk.take(action("complete", MONDAY + 21 * DAY))
+    assert dict(desk.stage.owed(desk.states)) == {}

@@ -16,7 +16,7 @@ from models.response.moves import act
 from models.response.subject import KEEP_CLOSED, SubjectCases
 from models.response.suspension import SUSPENSION_MOVES, can_suspend, spans, suspend
 from models.stage import Refused
-from tests.response import DAY, HOUR, INDUSTRY, MONDAY, POLICY, TEXT, Desk, of_credit, on_industry, warning
+from tests.response import BY_WORD, DAY, HOUR, INDUSTRY, MONDAY, POLICY, TEXT, Desk, of_credit, on_industry, warning
 
 SUSPEND = "suspend_approvals"
 
@@ -26,8 +26,8 @@ def at(hours: float) -> Any:
 
 
 def desk_with(*actions: Action, **fields: Any) -> Desk:
-    """An industry that credit is asked to suspend, and what credit did."""
-    desk = Desk()
+    """An industry that credit is asked to suspend, and what credit did; its word is enough for other measures."""
+    desk = Desk(parse_policy(BY_WORD))
     desk.take(on_industry(**fields))
     for one in actions:
         desk.take(one)

@@ -3,21 +3,28 @@
 Credit suspends new approvals, somebody approves a loan all the same, and lifting the suspension takes two.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
+
+from msgspec.structs import replace
 
 from connectors.sources.simulator.script import ExpectedTask
 from connectors.sources.simulator.stage_directions import FIRMS, SUPERVISOR, SUSPECT, Clock, Notebook, minutes
-from models.events import ActionKind
+from models.events import ActionKind, LoanEvent
 from models.policy import Policy
 from models.risk_warning import Department
 
 
-def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, warned_at: datetime) -> datetime:
+def add_answers(
+    book: Notebook, clock: Clock, day: date, industry_case: str, warned_at: datetime, loans: Sequence[LoanEvent]
+) -> datetime:
     """Add the actions to the day's steps; when credit had done all that it was asked for.
 
     Args:
         industry_case: the case on the industry that the book drifts into.
         warned_at: when credit was first told of it: its time to acknowledge runs from here.
+        loans: paid out in the industry. What credit does with them proves what it then says is done.
     """
     policy = book.policy
     case, filing = f"customer:{SUSPECT}#1", f"customer:{FIRMS[0]}#1"
@@ -56,8 +63,28 @@ def add_answers(book: Notebook, clock: Clock, day: date, industry_case: str, war
     for number, measure in enumerate(measures_of(policy, "industry_concentration", "credit")):
         text = policy.response.measures[measure]
         at = later(late, minutes(30 + 15 * number))
+        add_proof(book, measure, loans, later(late, minutes(18 + 15 * number)))
         at = book.completes(at, industry_case, "credit", f"Credit: {text.en}", f"信贷部：{text.zh}", measure)
     return at
+
+
+def add_proof(book: Notebook, measure: str, loans: Sequence[LoanEvent], begins: datetime) -> None:
+    """The loan events that show a measure to be done, in the ten minutes from `begins` on; most measures have none."""
+    proof = book.policy.response.measures[measure].proof
+
+    def step(after: float, loan: LoanEvent, note_en: str = "", note_zh: str = "", **fields: Any) -> None:
+        at = book.policy.bank_calendar.add_working_time(begins, minutes(after))
+        number = f"day-l{book.number():04d}"
+        book.add(at, replace(loan, event_id=number, event_time=at, amount=None, **fields), note_en, note_zh)
+
+    if proof == "loans_reviewed":
+        for number, loan in enumerate(loans[:-1]):
+            step(10 * number / len(loans), loan, kind="reviewed", classification=None)
+        note = f"Credit has reviewed the last of {len(loans)} loans", f"信贷部排查完{len(loans)}笔贷款中的最后一笔"
+        step(10, loans[-1], *note, kind="reviewed", classification=None)
+    elif proof == "reclassified":
+        note = "Credit reclassifies a real-estate loan", "信贷部下调一笔房地产贷款的分类"
+        step(10, loans[-1], *note, kind="reclassified", classification="special_mention")
 
 
 def add_breach_answers(book: Notebook, industry_case: str, approved_at: datetime) -> None:

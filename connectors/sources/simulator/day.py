@@ -61,6 +61,7 @@ class _Day:
         self.dice = Dice(20260302, "day")
         self.exposure: dict[str, Decimal] = {one.section: Decimal(0) for one in INDUSTRIES}
         self.loans = 0
+        self.drifting: list[LoanEvent] = []  # paid out to the industry that the book drifts into
         self.duplicates: list[str] = []
 
     def script(self) -> Script:
@@ -75,7 +76,7 @@ class _Day:
         self.dirt()
         industry_case = f"industry:{ENTITY}:{self.member}#1"
         warned_at = self.clock.at(self.day, DRIFT["observation"])
-        suspended = add_answers(self.book, self.clock, self.day, industry_case, warned_at)
+        suspended = add_answers(self.book, self.clock, self.day, industry_case, warned_at, self.drifting)
         add_breach_answers(self.book, industry_case, self.approve_all_the_same(suspended))
         return Script(
             day=self.day,
@@ -118,7 +119,10 @@ class _Day:
     def lend(self, at: datetime, section: str, amount: Decimal, note_en: str = "", note_zh: str = "") -> None:
         """Pay a new loan out; who gets it follows from the industry."""
         self.exposure[section] += amount
-        self.book.add(at, self.loan_event(at, section, "disbursed", amount), note_en, note_zh)
+        event = self.loan_event(at, section, "disbursed", amount)
+        if section == "K":
+            self.drifting.append(event)
+        self.book.add(at, event, note_en, note_zh)
 
     def apply_for(self, at: datetime, section: str, amount: Decimal) -> None:
         """An application: it moves no money, but shows that the loans before it are all there are."""
