@@ -55,6 +55,7 @@ def compare(settings: Settings, policies: PolicyHistory) -> Comparison:
       newest such day; a day that only the workers' clock has closed is left out. Rules are series by the first
       revisions on `warnings`. An event that came when its day had been judged, and would have changed the verdict,
       shows as a difference.
+    - `inspection`: likewise, by months; a transaction that came when its month had been drawn is in no sample.
     - `missing_rate`: a currency that has been given a rate for the day since its warning is left out, as nothing of
       that day would be refused now.
     - `approval_during_suspension`: the newest revision of each case says when nothing might be approved. What was
@@ -144,7 +145,7 @@ def _told(warnings: list[RiskWarning]) -> pl.DataFrame:
 
 
 def _compared(warning: RiskWarning, closed: datetime | None, policies: PolicyHistory) -> bool:
-    if warning.detector == "silence":
+    if warning.detector in ("silence", "inspection"):
         return closed is not None and warning.window.end <= closed
     if warning.detector == "missing_rate":
         currency = warning.subject.removeprefix("currency:")
