@@ -85,8 +85,9 @@ def play(script: Script, policy: Policy) -> Outcome:
 
 
 def with_figures(**changes: str) -> Policy:
-    before_rules, rules, text = TEXT.partition("[detectors.")  # a teller's report has figures of its own, before these
-    text = rules + text
+    begins = TEXT.index("[heightened]")  # figures of the same names, which stay
+    heightened = TEXT[begins : TEXT.index("[detectors.", begins)]
+    text = TEXT.replace(heightened, "")
     for old, new in changes.items():
         before = f'{old} = {{ value = "' if f'{old} = {{ value = "' in text else f"{old} = {{ value = "
         # Several rules have a smallest book; the first is that of industry_concentration.
@@ -94,7 +95,7 @@ def with_figures(**changes: str) -> Policy:
         head, _, tail = text.partition(before)
         quoted = before.endswith('"')
         text = head + before + new + tail[tail.index('"' if quoted else ",") :]
-    return parse_policy(before_rules + text)
+    return parse_policy(f"{text}\n{heightened}")
 
 
 @pytest.fixture(scope="module")
