@@ -4,6 +4,7 @@ import time
 from types import TracebackType
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import RetriableError
 
 from connectors.errors import LiandongError
 from connectors.records import TopicReader
@@ -36,7 +37,10 @@ class GroupProgress:
         places = [place for place, end in ends.items() if end > 0]
         if not places:
             return 0
-        committed = self._admin.list_group_offsets({self._group: places})[self._group]
+        try:
+            committed = self._admin.list_group_offsets({self._group: places})[self._group]
+        except RetriableError:  # the broker is still finding out which of its nodes looks after the group
+            committed = {}
         return sum(max(0, ends[place] - max(0, _offset(committed.get(place)))) for place in places)
 
     def wait_through(self, *topics: str, timeout: float = 60.0) -> None:

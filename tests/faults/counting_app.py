@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError, TopicAlreadyExistsError
+from kafka.errors import RetriableError, TopicAlreadyExistsError
 
 from models.dead_letter import DeadLetter
 from streams.state import FENCE, Kept
@@ -142,7 +142,7 @@ class CountingApp:
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
             committed = admin.list_group_offsets(self.app_id)[self.app_id]
-        except CoordinatorNotAvailableError:  # a fresh broker before its first group
+        except RetriableError:  # a fresh broker, or one that has just started again, before it knows the group
             committed = {}
         finally:
             admin.close()
