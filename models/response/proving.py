@@ -6,7 +6,7 @@ put things right, proves nothing: every answer names the `since` that it counts 
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -70,7 +70,8 @@ def progress(one: TaskMeasure) -> tuple[int, int] | None:
 
 def wanted(one: TaskMeasure) -> str:
     """What is to be seen in the stream before the measure is completed, with how far it has come."""
-    since = "" if one.proof_since is None else f" from {one.proof_since.isoformat()} on"
+    # In UTC, as stores give it back: the history is the same before a restart and after it.
+    since = "" if one.proof_since is None else f" from {one.proof_since.astimezone(UTC).isoformat()} on"
     match one.proof:
         case "loans_reviewed":
             known = progress(one)

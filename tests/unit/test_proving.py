@@ -207,6 +207,13 @@ def test_claimed_before_it_is_proved_it_is_completed_by_the_proof() -> None:
     )
 
 
+def test_what_is_said_of_a_claim_is_the_same_before_a_restart_and_after_it() -> None:
+    desk = Desk()
+    desk.take(on_industry(MONDAY.astimezone(POLICY.bank_calendar.zone), measures=(REVIEW,)))
+    desk.take(of_credit("start", 1), of_credit("complete", 2))
+    assert f"from {MONDAY.isoformat()} on" in desk.case(1, INDUSTRY).history[-1].detail
+
+
 def test_proved_before_the_word_it_is_completed_by_the_word() -> None:
     desk = reviewing()
     desk.take(of_credit("start", 1), proved(ask(desk), 2))

@@ -65,7 +65,8 @@ def test_reference_data_is_compacted_and_made_of_events() -> None:
 
 def test_only_what_is_current_state_is_compacted() -> None:
     current = [spec.name for spec in TOPICS.values() if spec.compacted and spec.direction != "reference"]
-    assert current == ["suspensions", "cases", "portfolio", "redrives"]
+    proofs = ["reviews", "resamples", "proofs"]
+    assert current == ["suspensions", *proofs, "cases", "cases.confidential", "portfolio", "redrives"]
 
 
 def test_the_dead_letter_of_the_largest_record_fits() -> None:
