@@ -26,6 +26,7 @@ from models.oracle.missing_rate import Judged, missing_rates
 from models.oracle.name_concentration import name_concentrations
 from models.oracle.posted_reports import posted_reports
 from models.oracle.real_estate_concentration import real_estate_concentrations
+from models.oracle.resample import resamples
 from models.oracle.scatter_gather import scatter_gather
 from models.oracle.silence import closed_days, silence
 from models.oracle.structuring import structuring
@@ -33,7 +34,7 @@ from models.oracle.suspicious_counterparty import suspicious_counterparty
 from models.oracle.teller_report import teller_reports
 from models.policy import PolicyHistory
 
-__all__ = ["closed_until", "from_events", "refusals", "warnings"]
+__all__ = ["closed_until", "from_events", "refusals", "resamples", "warnings"]
 
 # Rules over customers' transactions, each giving its warnings and the days on which a report may corroborate them.
 _CUSTOMER_RULES = {
@@ -104,7 +105,7 @@ def warnings(
     if _is_on("approval_during_suspension", policies):
         found.append(approvals_during_suspension(lent, book.steps, suspensions, policies))
     if _is_on("inspection", policies):
-        large = large_bookings(customers, policies)
+        large = large_bookings(customers)
         found.append(inspections(large, closed_days(counted, filed, policies), policies))
     if _is_on("silence", policies):
         found.append(silence(counted, filed, told, policies))

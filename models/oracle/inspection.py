@@ -14,15 +14,13 @@ from models.risk_warning import severity_rank
 DETECTOR = "inspection"
 
 
-def large_bookings(events: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+def large_bookings(events: pl.DataFrame) -> pl.DataFrame:
     """What samples are drawn from: event_id, event_time, branch_id, class, and as `day` the last one of the month.
 
     Args:
         events: `classified`; those of drills are left out.
     """
-    # A day on which nothing is inspected gives nothing to draw from.
-    kept = by_span(real(events), policies, lambda rows, one: rows.clear() if _is_off(one) else rows)
-    large = kept.filter(reaches(ONE) & ~pl.col("exempt") & pl.col("branch_id").is_not_null())
+    large = real(events).filter(reaches(ONE) & ~pl.col("exempt") & pl.col("branch_id").is_not_null())
     return large.select("event_id", "event_time", "branch_id", "class", pl.col("day").dt.month_end().alias("day"))
 
 
@@ -67,10 +65,6 @@ def _drawn(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
 
 def _hash(seed: str, day: date, event_id: str) -> str:
     return sha256(f"{seed}|{day.year}-{day.month:02}|{event_id}".encode()).hexdigest()
-
-
-def _is_off(policy: Policy) -> bool:
-    return policy.detectors.inspection.mode == "off"
 
 
 def sampled(large: pl.DataFrame, month: date, branch: str, policies: PolicyHistory) -> list[str]:

@@ -20,6 +20,29 @@ def missing_control(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.D
     Args:
         events: `classified`.
     """
+
+    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        rule = policy.detectors.missing_control
+        found = []
+        for name in ("identity", "approval"):
+            without = rows.filter(f"no_{name}")
+            steps = pl.col("no_identity").any().cast(pl.Int64) if name == "approval" else pl.lit(0)
+            days = without.group_by(CUSTOMER_DAY).agg(pl.col("event_time").max(), steps.alias("steps"))
+            days = days.join(largest(without, name, policy), on=CUSTOMER_DAY)
+            rank = (pl.col("steps") + severity_rank(rule.severity)).clip(upper_bound=len(SEVERITIES) - 1)
+            found.append(day_warnings(days.with_columns(rank.alias("rank")), name, DETECTOR, policy))
+        return pl.concat(found)
+
+    return with_days(by_span(lacking(events, policies), policies, judge))
+
+
+def lacking(events: pl.DataFrame, policies: PolicyHistory) -> pl.DataFrame:
+    """The transactions that needed a control and had none: `no_identity`, `no_approval`. Whether the rule is on or off
+    is not asked.
+
+    Args:
+        events: `classified`.
+    """
     checked = against(events, lambda one: one.detectors.missing_control.identity_from, policies, "identity")
     checked = against(checked, lambda one: one.detectors.missing_control.approval_from, policies, "approval")
     verified = pl.col("controls.identity_verified").fill_null(False)
@@ -30,21 +53,11 @@ def missing_control(events: pl.DataFrame, policies: PolicyHistory) -> tuple[pl.D
         (reaches(ONE, "approval_value", "approval_") & ~approved).alias("no_approval"),
     ).filter(pl.col("no_identity") | pl.col("no_approval"))
 
-    def judge(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-        rule = policy.detectors.missing_control
-        if rule.channels:
-            rows = rows.filter(pl.col("channel").is_in(list(rule.channels)).fill_null(False))
-        found = []
-        for name in ("identity", "approval"):
-            lacking = rows.filter(f"no_{name}")
-            steps = pl.col("no_identity").any().cast(pl.Int64) if name == "approval" else pl.lit(0)
-            days = lacking.group_by(CUSTOMER_DAY).agg(pl.col("event_time").max(), steps.alias("steps"))
-            days = days.join(largest(lacking, name, policy), on=CUSTOMER_DAY)
-            rank = (pl.col("steps") + severity_rank(rule.severity)).clip(upper_bound=len(SEVERITIES) - 1)
-            found.append(day_warnings(days.with_columns(rank.alias("rank")), name, DETECTOR, policy))
-        return pl.concat(found)
+    def where_posts_check(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+        channels = policy.detectors.missing_control.channels
+        return rows.filter(pl.col("channel").is_in(list(channels)).fill_null(False)) if channels else rows
 
-    return with_days(by_span(checked, policies, judge))
+    return by_span(checked, policies, where_posts_check)
 
 
 # ----------------------------------------- what every rule about a customer's day needs

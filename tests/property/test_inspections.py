@@ -93,7 +93,7 @@ def test_the_stream_draws_what_the_oracle_draws(seed: int, policy: Policy) -> No
     assert {one.subject for one in found.values()} == {"branch:B1", "branch:B2", "branch:B3"}
     assert {one.severity for one in found.values()} == {"low", "medium"}
     large = large_bookings(
-        classified(accepted_transactions(canonical(frame, "transactions"), policies).frame, policies), policies
+        classified(accepted_transactions(canonical(frame, "transactions"), policies).frame, policies)
     )
     for one in found.values():
         month = date.fromisoformat(f"{one.window.start.astimezone(FIRST.tzinfo):%Y-%m-%d}")
@@ -239,4 +239,19 @@ def test_no_more_than_the_policys_number_is_drawn(floor: Floor) -> None:
 def test_a_report_is_nothing_to_draw_from(policy: Policy) -> None:
     pipeline = LocalPipeline(PolicyHistory(policy))
     pipeline.run([("reports", report("r1", "2026-03-02 10:00")), ("reports", report("r2", "2026-04-09 10:00"))])
+    assert not [one for one in pipeline.warnings.values() if one.detector == "inspection"]
+
+
+def test_a_rectification_is_sampled_on_days_on_which_the_rule_is_off(policy: Policy) -> None:
+    """Else a branch would prove by silence what it has not done."""
+    rule = replace(policy.detectors.inspection, mode="off")
+    policies = PolicyHistory(replace(policy, detectors=replace(policy.detectors, inspection=rule)))
+    pipeline = LocalPipeline(policies)
+    paid = {"method": "cash", "branch_id": "B1", "channel": "counter"}
+    pipeline.feed("resamples", ask())
+    emits = pipeline.feed("transactions", transaction("t1", at("2026-03-12 10:00"), "50000", **paid))
+    pipeline.feed("transactions", transaction("t2", at("2026-03-22 12:00"), "1", **paid))
+    emits += pipeline.finish()
+    (proof,) = [emit.value for emit in emits if emit.topic == "proofs"]
+    assert proof.failed == ("t1",)
     assert not [one for one in pipeline.warnings.values() if one.detector == "inspection"]
