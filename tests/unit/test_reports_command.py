@@ -86,7 +86,7 @@ def filed(monkeypatch: pytest.MonkeyPatch) -> list[PostReport]:
     some = [FILED, replace(FILED, report_id="R2", reporter=replace(FILED.reporter, employee_id="T8"))]
     cases: dict[str, Case] = desk.cases
     monkeypatch.setattr(reports, "TopicReader", Topics(reports=some, warnings=[TOLD]))
-    monkeypatch.setattr(reports, "read_cases", lambda *_: cases)
+    monkeypatch.setattr(reports, "read_cases", lambda *_, **__: cases)
     monkeypatch.setattr(keeping, "with_broker", lambda settings: settings)
     return some
 

@@ -202,7 +202,7 @@ def test_without_scenarios_only_routine_is_found(policy: Policy) -> None:
     local = pipeline(simulation, policy)
     assert simulation.labels == ()
     # A bank that begins today knows nobody: a firm's first payroll goes to new payees, as scatter_gather sees it.
-    routine = {"large_transaction", "scatter_gather", "complaint", "referral", "system_fault"}
+    routine = {"large_transaction", "scatter_gather", "complaint", "referral", "system_fault", "inspection"}
     assert {warning.detector for warning in local.warnings.values()} <= routine
 
 
