@@ -61,7 +61,8 @@ def tally(kind: PartKind, frame: pl.DataFrame, policies: PolicyHistory) -> Tally
     else:
         counted, refused = accepted_reports(events, policies)
         places, known = ["reporter.branch_id"], []
-    large = large_bookings(classified(counted, policies)) if kind == "transactions" else pl.DataFrame()
+    inspected = kind == "transactions" and _any_on("inspection", policies)
+    large = large_bookings(classified(counted, policies)) if inspected else pl.DataFrame()
     if not _any_on("silence", policies) and not _any_on("inspection", policies):
         counted = counted.clear()
     no_rate = refused.filter(pl.col("reason") == "no_rate")
