@@ -10,7 +10,6 @@ stricter figures of every customer, and judge each day by its own.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 
-from models.detectors.texts import plural
 from models.events import PostReport
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Reason
@@ -29,12 +28,16 @@ class HeightenedHistory(PolicyHistory):
     def __init__(self, base: PolicyHistory, reported: Mapping[str, date]) -> None:
         self._base = base
         self.versions, self.mutes = base.versions, base.mutes
-        spans = ((day, _days(base.on(day)), name) for name, day in reported.items())
-        self._spans = sorted((first, first + timedelta(days=days - 1), name) for first, days, name in spans if days)
+        spans = ((day, name, heightened_days(day, base)) for name, day in reported.items())
+        self._spans = [(name, *days) for _, name, days in sorted(spans) if days is not None]
 
-    def report_on(self, day: date) -> str | None:
-        """The earliest report that heightens a day; None where none does."""
-        return next((name for first, last, name in self._spans if first <= day <= last), None)
+    def report_on(self, day: date) -> tuple[str, int] | None:
+        """The earliest report that heightens a day, and for how many days it does; None where none does, and where
+        the day's own policy has no stricter figures."""
+        for name, first, last in self._spans:
+            if first <= day <= last:
+                return (name, (last - first).days + 1) if self._base.on(day).heightened is not None else None
+        return None
 
     def on(self, day: date) -> Policy:
         policy = self._base.on(day)
@@ -65,37 +68,30 @@ def heightens(event: object) -> bool:
 
 def heightened_days(report_day: date, policies: PolicyHistory) -> tuple[date, date] | None:
     """The first and the last day that a report heightens; None where its day's policy heightens nothing."""
-    days = _days(policies.on(report_day))
-    return (report_day, report_day + timedelta(days=days - 1)) if days else None
+    heightened = policies.on(report_day).heightened
+    return (report_day, report_day + timedelta(days=heightened.days.whole - 1)) if heightened is not None else None
 
 
-def report_on(day: date, policies: PolicyHistory) -> str | None:
-    """The report because of which a day is judged by stricter figures."""
+def report_on(day: date, policies: PolicyHistory) -> tuple[str, int] | None:
+    """The report because of which a day is judged by stricter figures, and for how many days it does so."""
     return policies.report_on(day) if isinstance(policies, HeightenedHistory) else None
 
 
 def heightened_reasons(days: Iterable[date], policies: PolicyHistory) -> tuple[Reason, ...]:
-    """That stricter figures took part, where they did on any of these days."""
-    if not isinstance(policies, HeightenedHistory):
-        return ()
+    """That stricter figures took part, where they did on any of these days: by the report of the first of them."""
     for day in sorted(days):
-        name = policies.report_on(day)
-        if name is not None:
-            length = _days(policies.on(day)) or 1
-            text_zh = f"柜员报告{name}之后{length}日内，该客户全部账户按更严格的标准判断。"
-            text_en = f"After report {name} all of the customer's accounts are judged more strictly for "
-            return (
-                Reason(
-                    code="heightened",
-                    observed=name,
-                    threshold=str(length),
-                    unit="days",
-                    text_zh=text_zh,
-                    text_en=f"{text_en}{plural(length, 'day')}.",
-                ),
-            )
+        if (found := report_on(day, policies)) is not None:
+            return (_reason(*found),)
     return ()
 
 
-def _days(policy: Policy) -> int:
-    return policy.heightened.days.whole if policy.heightened is not None else 0
+def _reason(report_id: str, days: int) -> Reason:
+    return Reason(
+        code="heightened",
+        observed=report_id,
+        threshold=str(days),
+        unit="days",
+        text_zh=f"柜员报告{report_id}之后{days}日内（含报告当日），该客户全部账户按更严格的标准判断。",
+        text_en=f"After report {report_id} all of the customer's accounts are judged more strictly for "
+        f"{days} day{'s' if days > 1 else ''}, the report's own included.",
+    )

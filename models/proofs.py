@@ -45,7 +45,8 @@ class Proved(Struct, frozen=True, kw_only=True, omit_defaults=True):
         done_at: event time at which it was proved here; None while it is not.
         failed: ids of the events that show the contrary: what was put right is not right.
         evidence: ids of the events that prove it, the newest `MOST_EVIDENCE` of them.
-        revision: grows with every answer to this ask from this partition.
+        revision: of two answers to this ask from this partition the greater is the newer; one that is given again after
+            a kill has the number that it had.
     """
 
     case_id: str

@@ -1,7 +1,7 @@
-"""Inspections: each month a sample of each branch's large transactions, drawn by a seed; and the sample after it.
+"""Inspections: each month a sample of each branch's large transactions, drawn by a seed.
 
 Source: the policy on linked posts, 5(2)2: operations supervises and inspects identity checks and the approval of large
-transactions, and has put right what it finds. How much is drawn is the bank's own choice.
+transactions, and has put right what it finds (`models.activity.resample`). How much is drawn is the bank's own choice.
 
 Every transaction has a number that follows from the seed, the month and its id alone; the smallest numbers of each
 class are the sample. So the draw is the same in any order of arrival and can be repeated by whoever knows the seed,
@@ -11,11 +11,10 @@ and what is remembered is no more than what is drawn.
 import hashlib
 from bisect import insort
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from msgspec import Struct, field
 
-from models.calendar import BankCalendar
 from models.detectors.amounts import classify, counts, measure
 from models.detectors.missing_control import lacking
 from models.detectors.texts import CLASS_NAMES, plural
@@ -23,14 +22,13 @@ from models.episodes import Episode, observe
 from models.events import Transaction
 from models.messages import LargeBooking
 from models.policy import Policy, PolicyHistory
-from models.proofs import ProofAsk, Proved
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window
 
 DETECTOR = "inspection"
 VERSION = 1
 
 
-class Drawn(Struct, frozen=True, order=True):
+class Drawn(Struct, frozen=True, order=True, array_like=True):
     """A transaction with its number in the draw."""
 
     number: str
@@ -52,7 +50,11 @@ class Stratum(Struct):
 
 
 class Sample(Struct):
-    """What a branch did in a month, by class."""
+    """What a branch did in a month, by class.
+
+    A transaction gets its number when it comes, by the seed that is then known for the month's last day. So a new seed
+    should be approved before its first month begins: what an earlier seed has passed over is not known any more.
+    """
 
     branch: str
     month: date  # its first day
@@ -62,44 +64,13 @@ class Sample(Struct):
         rule = policies.on(last_day(self.month)).detectors.inspection
         number = draw(rule.seed, f"{self.month:%Y-%m}", booking.event_id)
         stratum = self.strata.setdefault(booking.kind, Stratum())
-        stratum.take(Drawn(number, booking.event_time, booking.event_id, booking.lacks), rule.each.whole)
+        # A version that becomes known within the month may draw more of them.
+        most = policies.longest(lambda one: one.detectors.inspection.each.whole)
+        stratum.take(Drawn(number, booking.event_time, booking.event_id, booking.lacks), most)
 
-
-class Resample(Struct):
-    """The sample that proves, or disproves, that a branch has put its controls right.
-
-    Args:
-        start: the first day that counts; later than the claim, and than any day of which this stage had seen
-            something when it was asked: what has passed by cannot be drawn from any more.
-        end: the last day.
-    """
-
-    ask: ProofAsk
-    start: date
-    end: date
-    stratum: Stratum = field(default_factory=Stratum)
-
-    def take(self, booking: LargeBooking, policies: PolicyHistory) -> None:
-        rule = policies.at(self.ask.since).detectors.inspection
-        number = draw(rule.seed, self.ask.case_id, self.ask.since.astimezone(UTC).isoformat(), booking.event_id)
-        self.stratum.take(Drawn(number, booking.event_time, booking.event_id, booking.lacks), rule.resample.whole)
-
-    def answer(self, calendar: BankCalendar) -> Proved:
-        """What the sample shows, once its last day is over."""
-        drawn = sorted(self.stratum.drawn, key=lambda one: (one.event_time, one.event_id))
-        failed = tuple(one.event_id for one in drawn if one.lacks)
-        return Proved(
-            case_id=self.ask.case_id,
-            subject=self.ask.subject,
-            measure=self.ask.measure,
-            since=self.ask.since,
-            partition=0,
-            partitions=1,
-            done_at=None if failed else calendar.day_window(self.end)[1],
-            failed=failed,
-            evidence=() if failed else tuple(one.event_id for one in drawn),
-            revision=1,
-        )
+    def drawn(self, each: int) -> dict[str, list[Drawn]]:
+        """So many of each class, or all where there are fewer."""
+        return {kind: stratum.drawn[:each] for kind, stratum in sorted(self.strata.items())}
 
 
 def draw(*parts: str) -> str:
@@ -119,12 +90,14 @@ def last_day(month: date) -> date:
 def booking_of(offset: int, event: Transaction, policy: Policy) -> LargeBooking | None:
     """What inspections draw from: a customer's transaction at a branch that is large by itself; None for any other.
 
+    Whether the day's rule is on is not asked: a rectification is sampled all the same.
+
     Args:
         offset: of the transaction in its partition.
     """
     rules = policy.detectors
     if event.branch_id is None or not counts(event, rules.large_transaction):
-        return None  # whether the day's rule is on is not asked: a rectification is sampled all the same
+        return None
     if not measure(event, policy).reaches():
         return None
     lacks = tuple(name for name, _ in lacking(event, rules.missing_control, policy))
@@ -136,19 +109,17 @@ def observed(sample: Sample, policies: PolicyHistory) -> Episode:
     last = last_day(sample.month)
     policy = policies.on(last)
     rule, calendar = policy.detectors.inspection, policy.bank_calendar
-    drawn = sorted(
-        (one for stratum in sample.strata.values() for one in stratum.drawn),
-        key=lambda one: (one.event_time, one.event_id),
-    )
+    drawn = sample.drawn(rule.each.whole)
+    together = in_time(one for ones in drawn.values() for one in ones)
     window = Window(calendar.day_window(sample.month)[0], calendar.day_window(last)[1])
     finding = Finding(
         subject=f"branch:{sample.branch}",
         anchor=f"{sample.month:%Y-%m}",
         severity=rule.severity,
         departments=rule.departments,
-        reasons=tuple(_reasons(sample, drawn)),
-        event_ids=tuple(one.event_id for one in drawn[:MAX_EVIDENCE]),
-        event_count=len(drawn),
+        reasons=tuple(_reasons(sample, drawn, together)),
+        event_ids=tuple(one.event_id for one in together[:MAX_EVIDENCE]),
+        event_count=len(together),
         window=window,
         measures=rule.measures,
         event_time=window.end,
@@ -156,10 +127,16 @@ def observed(sample: Sample, policies: PolicyHistory) -> Episode:
     return observe(None, DETECTOR, VERSION, finding)
 
 
-def _reasons(sample: Sample, drawn: list[Drawn]) -> Iterable[Reason]:
-    for kind, stratum in sorted(sample.strata.items()):
+def in_time(drawn: Iterable[Drawn]) -> list[Drawn]:
+    """Transactions of a draw in order of time."""
+    return sorted(drawn, key=lambda one: (one.event_time, one.event_id))
+
+
+def _reasons(sample: Sample, drawn: dict[str, list[Drawn]], together: list[Drawn]) -> Iterable[Reason]:
+    for kind, ones in drawn.items():
         name_zh, name_en = CLASS_NAMES[kind]
-        picked, count = len(stratum.drawn), stratum.count
+        picked, count = len(ones), sample.strata[kind].count
+        what = "its identity check and approval" if picked == 1 else "their identity checks and approvals"
         yield Reason(
             code="sample",
             observed=str(picked),
@@ -167,16 +144,16 @@ def _reasons(sample: Sample, drawn: list[Drawn]) -> Iterable[Reason]:
             unit="transactions",
             text_zh=f"{sample.month:%Y-%m}网点{sample.branch}{name_zh}类大额交易{count}笔，抽取{picked}笔检查身份识别与审批。",
             text_en=f"{picked} of {plural(count, 'large transaction')} ({name_en}) at branch {sample.branch} in "
-            f"{sample.month:%Y-%m} drawn: inspect their identity checks and approvals.",
+            f"{sample.month:%Y-%m} drawn: inspect {what}.",
         )
-    if short := [one for one in drawn if one.lacks]:
-        verb = "lacks" if len(short) == 1 else "lack"
+    if short := [one for one in together if one.lacks]:
+        whose, verb = ("its record", "lacks") if len(short) == 1 else ("their records", "lack")
         yield Reason(
             code="sample_lacks",
             observed=str(len(short)),
             threshold="0",
             unit="transactions",
             text_zh=f"其中{len(short)}笔按记录缺少应有的身份识别或审批：{'、'.join(one.event_id for one in short)}。",
-            text_en=f"By their records {len(short)} of them {verb} an identity check or an approval that was needed: "
+            text_en=f"By {whose} {len(short)} of them {verb} an identity check or an approval that was needed: "
             f"{', '.join(one.event_id for one in short)}.",
         )

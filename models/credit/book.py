@@ -26,6 +26,7 @@ SIGNS: Mapping[str, int] = {"disbursed": 1, "repaid": -1, "written_off": -1, "re
 STATEMENTS = frozenset({"reclassified", "overdue", "reviewed"})
 # Of these nothing is kept: an application may be refused, and an approved loan may never be drawn.
 BEFORE_THE_LOAN = frozenset({"applied", "approved"})
+MOST_SAID = 8  # reviews, and reclassifications, that a loan remembers: more than happen to it while a case asks
 
 
 Said = tuple[datetime, str]  # when, and by the event of which id
@@ -37,14 +38,15 @@ class Loan(Struct, omit_defaults=True):
     Args:
         rate: of its currency to the base currency when it was opened.
         member, division: the industry that it is counted under, by section (or sector) and by division.
-        opened: event time of the disbursement that opened it.
+        opened: event time of its earliest disbursement.
         disbursed: event time of its newest disbursement taken so far.
         balance: outstanding principal, in the loan's own currency.
         classified, aged: the newest step that said the class, and the days past due.
         recent: the steps that moved money, when and by how much, as far back as an event may still come.
         written_off: it was a write-off that brought the balance to zero.
         too_good_since: the day its present class became too good for its days past due, as a text.
-        reviewed: event time of the newest review; None where there was none.
+        reviews: event times of its reviews, in order; the newest `MOST_SAID` of them.
+        reclassified: the steps that said a class, in order; the newest `MOST_SAID` of them.
     """
 
     currency: str
@@ -65,7 +67,8 @@ class Loan(Struct, omit_defaults=True):
     aged: Said | None = None
     written_off: bool = False
     too_good_since: str = ""
-    reviewed: datetime | None = None
+    reviews: list[datetime] = field(default_factory=list)
+    reclassified: list[Said] = field(default_factory=list)
 
     @property
     def exposure(self) -> Decimal:
@@ -213,6 +216,7 @@ def _move(loan: Loan, event: LoanEvent, *, waited: bool) -> Movement:
         detail = f"{amount} is more than the {owed} outstanding on {event.loan_id}: send at most that, or what is "
         raise NotYet("repays_past_zero", "amount", f"{detail}missing of its disbursements first")
     if sign > 0:
+        loan.opened = min(loan.opened, event.event_time)
         loan.disbursed = max(loan.disbursed, event.event_time)
     loan.balance = after
     loan.recent.append((event.event_time, sign * amount))
@@ -231,13 +235,14 @@ def _say(loan: Loan, event: LoanEvent) -> bool:
     A review changes neither.
     """
     said = (event.event_time, event.event_id)
-    if event.kind == "reclassified" and event.classification is not None:
-        if loan.classified is None or said > loan.classified:
+    if event.kind == "reclassified":
+        loan.reclassified = sorted({*loan.reclassified, said})[-MOST_SAID:]
+        if event.classification is not None and (loan.classified is None or said > loan.classified):
             before, loan.classification, loan.classified = loan.classification, event.classification, said
             return before != loan.classification
     elif event.kind == "overdue" and event.days_past_due is not None and (loan.aged is None or said > loan.aged):
         days, loan.days_past_due, loan.aged = loan.days_past_due, event.days_past_due, said
         return days != loan.days_past_due
     elif event.kind == "reviewed":
-        loan.reviewed = max(loan.reviewed or event.event_time, event.event_time)
+        loan.reviews = sorted({*loan.reviews, event.event_time})[-MOST_SAID:]
     return False

@@ -71,6 +71,11 @@ _OTHERS: Names = {
 POSTED_REPORTS = (_TELLER_REPORT, *(PostedReport(kind, {kind: names}) for kind, names in _OTHERS.items()))
 
 
+def detector_of(kind: ReportKind) -> str:
+    """The id of the detector that takes reports of a kind."""
+    return _TELLER_REPORT.id if kind not in _OTHERS else kind
+
+
 def _finding(event: PostReport, rule: Rule, policy: Policy, names: tuple[str, str]) -> Finding:
     """A report by itself as a finding.
 

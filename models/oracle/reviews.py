@@ -40,30 +40,30 @@ def review_list(steps: pl.DataFrame, subject: str, since: datetime) -> Reviewed:
     """The list of a subject's loans that were there at a time, after all steps.
 
     Args:
-        steps: as of `lending.accepted_loans`, in the order in which they were taken.
+        steps: as of `lending.accepted_loans`.
         since: loans opened by then are on it, reviews from then on count.
     """
     since = since.astimezone(UTC)
-    rows = steps.filter(in_subject(subject)).sort("taken")
+    rows = steps.filter(in_subject(subject))
     review = (pl.col("kind") == "reviewed") & (pl.col("happened") >= since)
-    ends = pl.col("own").cum_sum().over(LOAN) == 0
+    when = pl.col("happened")
     loans = (
-        rows.with_columns(ends.alias("ends"), review.alias("review"))
-        .group_by(LOAN, maintain_order=True)
+        rows.group_by(LOAN)
         .agg(
-            pl.col("happened").filter(pl.col("kind") == "disbursed").first().alias("opened"),
+            when.filter(pl.col("kind") == "disbursed").min().alias("opened"),
             pl.col("own").sum().alias("balance"),
-            pl.col("happened").filter(pl.col("review")).first().alias("reviewed"),
-            pl.col("happened").filter(pl.col("ends") & (pl.col("own") < 0)).last().alias("ended"),
+            when.filter(review).min().alias("reviewed"),
+            when.filter(pl.col("own") != 0).max().alias("moved"),
         )
         .filter(pl.col("opened") <= since)
+        # A loan is closed by the newest of its movements; what was reviewed before that had left the list already.
+        .with_columns(pl.when(pl.col("balance") == 0).then("moved").alias("closed"))
     )
     there = loans.filter(pl.col("balance") > 0)
     left = there.filter(pl.col("reviewed").is_null()).height
     if left:
         return Reviewed(there.height, left, None)
-    # What was reviewed and then repaid had left the list with its review.
-    last: datetime | None = loans.select(pl.coalesce("reviewed", "ended").max()).item()
+    last: datetime | None = loans.select(pl.min_horizontal("reviewed", "closed").max()).item()
     return Reviewed(there.height, 0, max(since, last) if last is not None else since)
 
 

@@ -1,8 +1,8 @@
 """Activity: counts what all partitions saw, judges each day once it is over, and tells of currencies without a rate.
 
 All of `activity` lies in one partition. Its states there are `~activity` (progress), one a day with the day's counts,
-one a series that is outside its band, and one a currency and day without a rate: small ones, since a batch of events
-changes the progress and a day or two, and what changes is written whole.
+one a series that is outside its band, one a currency and day without a rate, and those of `models.stages.inspections`:
+small ones, since a batch of events changes the progress and a day or two, and what changes is written whole.
 """
 
 from bisect import insort
@@ -11,19 +11,19 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct, field
 
-from models.activity import inspection, missing_rate, silence
+from models.activity import missing_rate, silence
 from models.activity.bands import judge, same_kind_before, series_of, works
 from models.activity.clock import Clock
-from models.activity.inspection import Resample, Sample, last_day
 from models.activity.log import counted, last_offset
 from models.activity.missing_rate import Missing
 from models.activity.silence import Run
 from models.episodes import Episode, tell
-from models.messages import ACTIVITY_KEY, ActivityBatch, ActivityWatermark, LargeBooking
+from models.messages import ACTIVITY_KEY, ActivityBatch, ActivityWatermark
 from models.policy import PolicyHistory, Rule
 from models.proofs import ProofAsk
 from models.stage import Emit, Record, States, Tick
 from models.stages.customers import warning_emits
+from models.stages.inspections import Inspecting, Inspections
 
 # Most series counted on a day. A bank has hundreds; a sender that writes a reference number into `channel` must not
 # make a state that no broker takes. It would not be judged anyhow: none of its numbers is usual.
@@ -51,8 +51,7 @@ class Progress(Struct):
         oldest: the first day whose counts still matter; None while all do.
         days: those whose counts are kept, oldest first.
         missing: states of currencies and days without a rate.
-        samples: states of branches' samples by the month that they are drawn from.
-        asked: states of samples after a rectification, by branch.
+        inspecting: samples of large transactions that are under way.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -62,8 +61,7 @@ class Progress(Struct):
     oldest: date | None = None
     days: list[date] = field(default_factory=list)
     missing: dict[str, date] = field(default_factory=dict)
-    samples: dict[str, date] = field(default_factory=dict)
-    asked: dict[str, list[str]] = field(default_factory=dict)
+    inspecting: Inspecting = field(default_factory=Inspecting)
 
 
 class ActivityStage:
@@ -75,12 +73,13 @@ class ActivityStage:
 
     def __init__(self, policies: PolicyHistory) -> None:
         self._policies = policies
+        self._inspections = Inspections(policies)
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         progress = states.load(ACTIVITY_KEY, Progress) or Progress()
         emits: list[Emit] = []
         if isinstance(record.event, ProofAsk):
-            self._ask(states, progress, record.event)
+            emits += self._inspections.ask(states, progress.inspecting, record.event, progress.closed)
         elif isinstance(record.event, ActivityWatermark):
             progress.clock.caught_up(record.event)
         else:
@@ -122,67 +121,9 @@ class ActivityStage:
                 yield from self._tell(missing_rate.observed(missing, self._policies), day, now)
                 states.save(key, missing)
                 progress.missing[key] = day
-
         for booking in batch.large:
             if booking.offset > taken:
-                self._large(states, progress, booking)
-
-    def _large(self, states: States, progress: Progress, booking: LargeBooking) -> None:
-        """Take a large transaction into its branch's sample of the month, and into those that are asked for."""
-        day = self._policies.latest.bank_calendar.day_of(booking.event_time)
-        month = day.replace(day=1)
-        if progress.closed is None or progress.closed < last_day(month):
-            key = f"sample|{month:%Y-%m}|{booking.branch}"
-            sample = states.load(key, Sample) or Sample(booking.branch, month)
-            sample.take(booking, self._policies)
-            states.save(key, sample)
-            progress.samples[key] = month
-        for key in progress.asked.get(booking.branch, ()):
-            asked = states.load(key, Resample)
-            if asked is not None and asked.start <= day <= asked.end:
-                asked.take(booking, self._policies)
-                states.save(key, asked)
-
-    def _ask(self, states: States, progress: Progress, ask: ProofAsk) -> None:
-        """Begin a sample after a rectification, or forget it."""
-        key, branch = f"ask|{ask.key}", ask.subject.partition(":")[2]
-        known = states.load(key, Resample)
-        if known is not None and ask.revision < known.ask.revision:
-            return
-        if known is not None and (not ask.open or known.ask.since != ask.since):
-            self._forget_ask(states, progress, key, branch)
-            known = None
-        if not ask.open or known is not None:
-            return
-        calendar = self._policies.latest.bank_calendar
-        newest = progress.clock.newest
-        seen = max(day for day in (calendar.day_of(ask.since), newest and calendar.day_of(newest)) if day is not None)
-        days = self._policies.at(ask.since).detectors.inspection.resample_days.whole
-        states.save(key, Resample(ask, seen + ONE_DAY, seen + days * ONE_DAY))
-        progress.asked.setdefault(branch, []).append(key)
-
-    def _forget_ask(self, states: States, progress: Progress, key: str, branch: str) -> None:
-        states.delete(key)
-        progress.asked[branch].remove(key)
-        if not progress.asked[branch]:
-            del progress.asked[branch]
-
-    def _inspect(self, states: States, progress: Progress, closed: date, now: datetime) -> Iterator[Emit]:
-        """Draw the samples of a month that is over with this day; answer the asks whose time is over."""
-        if (closed + ONE_DAY).day == 1:
-            for key in sorted(key for key, month in progress.samples.items() if last_day(month) <= closed):
-                sample = states.load(key, Sample)
-                if sample is not None:
-                    yield from self._tell(inspection.observed(sample, self._policies), last_day(sample.month), now)
-                states.delete(key)
-                del progress.samples[key]
-        for branch, keys in list(progress.asked.items()):
-            for key in list(keys):
-                asked = states.load(key, Resample)
-                if asked is not None and asked.end <= closed:
-                    answer = asked.answer(self._policies.latest.bank_calendar)
-                    yield Emit("proofs", answer.key, answer, route=answer.subject)
-                    self._forget_ask(states, progress, key, branch)
+                self._inspections.take(states, progress.inspecting, booking, progress.closed)
 
     def _count(self, states: States, progress: Progress, day: date, series: str, number: int) -> None:
         progress.start = min(day, progress.start or day)
@@ -202,7 +143,9 @@ class ActivityStage:
         while self._over(closed + ONE_DAY, until):
             closed += ONE_DAY
             yield from self._judge(states, progress, closed, now)
-            yield from self._inspect(states, progress, closed, now)
+            for episode in self._inspections.drawn(states, progress.inspecting, closed):
+                yield from self._tell(episode, closed, now)
+            yield from self._inspections.answers(states, progress.inspecting, closed)
         if closed > before:
             progress.closed = closed
             self._forget(states, progress, closed)
@@ -262,6 +205,7 @@ class ActivityStage:
         if progress.oldest is not None:
             while progress.days and progress.days[0] < progress.oldest:
                 states.delete(str(progress.days.pop(0)))
+        self._inspections.forget(states, progress.inspecting, closed)
         remember = timedelta(days=self._policies.longest(lambda one: one.episodes.remember.whole))
         for key in [key for key, day in progress.missing.items() if day < closed - remember]:
             del progress.missing[key]

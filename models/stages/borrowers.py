@@ -72,9 +72,10 @@ class Said(Struct):
 
 
 class Progress(Struct):
-    """How far a loans partition has come: its newest event time."""
+    """How far a loans partition has come: its newest event time, and where the newest event stands that was taken."""
 
     watermark: datetime
+    offset: int = -1
 
 
 class BorrowersStage:
@@ -99,7 +100,7 @@ class BorrowersStage:
         self._pending: dict[int, dict[str, Said]] = {}
         self._logs: dict[int, ActivityLog] = {}
         self._room = WaitingRoom(policies)
-        self._reviews = Reviews(partitions)
+        self._reviews = Reviews(partitions, _loans)
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         """Take a loan event, and what waited for it; or let it wait. Or take what a case asks of the loans.
@@ -109,7 +110,7 @@ class BorrowersStage:
                 allow yet, where too many events of the borrower wait already.
         """
         if isinstance(record.event, ProofAsk):
-            self._reviews.ask(states, record.event, _loans(states))
+            self._reviews.ask(states, record.event)
             return ()
         event: LoanEvent = record.event
         borrower = event.borrower_id
@@ -153,8 +154,9 @@ class BorrowersStage:
                 approvals=tuple(said.approvals),
             )
             yield Emit("portfolio.deltas", entity, message)
-        yield from self._reviews.answers(states)
-        if states.load(PROGRESS_KEY, Progress) is not None:
+        progress = states.load(PROGRESS_KEY, Progress)
+        yield from self._reviews.answers(states, progress.offset if progress is not None else -1)
+        if progress is not None:
             yield from self._tell(states, None)
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
@@ -196,8 +198,8 @@ class BorrowersStage:
         emits = list(self._judge(state, step, record, policy, late=before is not None and event.event_time < before))
         self._pass_on(states, step, record)
         progress = states.load(PROGRESS_KEY, Progress)
-        if progress is None or event.event_time > progress.watermark:
-            states.save(PROGRESS_KEY, Progress(event.event_time))
+        watermark = max(progress.watermark, event.event_time) if progress is not None else event.event_time
+        states.save(PROGRESS_KEY, Progress(watermark, record.offset))
         if before is None or event.event_time > before:
             state.newest = event.event_time
             self._expire(state, before, event.borrower_id)

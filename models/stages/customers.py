@@ -26,8 +26,7 @@ from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, RiskWarning, warning_id
 from models.stage import Emit, Record, Refused, States, Tick
 
-# Departments with a topic of their own; risk reads `warnings` itself.
-# The risk department reads `warnings` itself.
+# Departments with a topic of their own; the risk department reads `warnings` itself.
 DEPARTMENT_TOPICS = {name: f"warnings.{name}" for name in ("credit", "operations", "it", "clearing", "product")}
 
 
@@ -213,10 +212,11 @@ class CustomersStage:
         remember = self._policies.longest(lambda one: one.episodes.remember.whole)
         oldest = max(state.newest.values()) - timedelta(days=remember)
         state.episodes = {name: one for name, one in state.episodes.items() if one.finding.window.end >= oldest}
-        if state.reported:
-            # As long as a window may still be judged that holds a day which a report has heightened.
+        if state.reported and "transactions" in state.newest:
+            # As long as a window may still be judged that holds a day which a report has heightened: transactions
+            # say so alone, as they may be far behind the reports.
             longest = self._policies.longest(lambda one: one.heightened.days.whole if one.heightened else 0)
-            first = oldest.date() - timedelta(days=longest)
+            first = state.newest["transactions"].date() - timedelta(days=remember + longest)
             state.reported = {name: day for name, day in state.reported.items() if day >= first}
 
 

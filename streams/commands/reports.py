@@ -1,35 +1,62 @@
 """Ask: reports. What became of what a post has reported."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from connectors.account import plain
 from connectors.account_texts import Language, say
 from connectors.cases import read_cases
 from connectors.errors import LiandongError
 from connectors.records import TopicReader
 from models.events import PostReport
-from models.response.outcome import ReportOutcome, State, outcomes
+from models.policy import Policy
+from models.response.outcome import ReportOutcome, outcomes
 from models.revisions import newest
 from models.risk_warning import RiskWarning
-from streams.commands.keeping import FormatOption, broker_settings, first_policy, show
-from streams.commands.output import Format, command, print_json
+from streams.commands.keeping import FormatOption, broker_settings, first_policy
+from streams.commands.output import Format, command, out, print_json
 
-COLUMNS = ("report_id", "filed_at", "kind", "state", "acknowledged", "waiting_for", "case_id")
-STATES: dict[Language, dict[State, str]] = {
+WORDS: dict[Language, dict[str, str]] = {
     "en": {
-        "received": "received",
+        "received": "received, no case yet",
         "waiting": "not acknowledged yet",
         "in_work": "in work",
-        "confirmed": "confirmed, worked through",
-        "dismissed": "dismissed by two",
+        "confirmed": "confirmed: measures completed",
+        "dismissed": "dismissed by two people",
+        "handled": "being handled",
+        "closed": "closed",
+        "state": "state",
+        "confidential": "the case is confidential",
+        "warning": "warning",
+        "case": "case",
+        "acknowledged": "acknowledged",
+        "waiting_for": "waiting for",
+        "measures": "done",
+        "resolved": "resolved",
+        "none_by": "no report by {}",
+        "none": "there is no report {}",
     },
     "zh": {
-        "received": "已收到",
+        "received": "已收到，尚未立案",
         "waiting": "尚未确认",
         "in_work": "处理中",
-        "confirmed": "属实，已处理",
+        "confirmed": "属实：措施已完成",
         "dismissed": "经双人复核排除",
+        "handled": "正在处理",
+        "closed": "已办结",
+        "state": "状态",
+        "confidential": "案件保密",
+        "warning": "预警",
+        "case": "案件",
+        "acknowledged": "已确认",
+        "waiting_for": "待办部门",
+        "measures": "已完成",
+        "resolved": "办结时间",
+        "none_by": "{}没有上报记录",
+        "none": "没有上报{}",
     },
 }
 
@@ -45,7 +72,7 @@ def reports(
 ) -> None:
     """Tell whoever filed a report what became of it: who has acknowledged it, and what it came to.
 
-    Of a confidential case it says no more than that it is handled.
+    Of a confidential case it says no more than that it is being handled, or closed.
     """
     if (by is None) == (report is None):
         raise LiandongError("say whose reports, or which one", "--by EMPLOYEE, or --report ID")
@@ -63,18 +90,35 @@ def reports(
     if format is Format.JSON:
         print_json(found)
         return
-    zone = policy.bank_calendar.zone
-    rows = [_row(one, language) | {"filed_at": one.filed_at.astimezone(zone)} for one in found]
-    show(format, "reports", COLUMNS, rows, f"no report by {by}" if by else f"there is no report {report}")
+    if not found:
+        words = WORDS[language]
+        out.print(words["none_by"].format(by) if by is not None else words["none"].format(report), markup=False)
+    for one in found:
+        for line in _lines(one, policy, language):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _row(one: ReportOutcome, language: Language) -> dict[str, object]:
-    return {
-        "report_id": one.report_id,
-        "kind": say(one.kind, language),
-        "about": one.about,
-        "state": STATES[language][one.state],
-        "acknowledged": ", ".join(say(name, language) for name in one.acknowledged),
-        "waiting_for": ", ".join(say(name, language) for name in one.waiting_for),
-        "case_id": one.case_id or ("—" if one.confidential else ""),
+def _lines(one: ReportOutcome, policy: Policy, language: Language) -> Iterator[str]:
+    words, comma = WORDS[language], "、" if language == "zh" else ", "
+
+    def time(at: datetime) -> str:
+        return f"{at.astimezone(policy.bank_calendar.zone):%Y-%m-%d %H:%M}"
+
+    def measure(code: str) -> str:
+        known = policy.response.measures.get(code)
+        return code if known is None else known.zh if language == "zh" else known.en
+
+    state = words[one.state]
+    told = {
+        "state": f"{state} ({words['confidential']})" if one.confidential else state,
+        "warning": one.warning_id,
+        "case": one.case_id,
+        "acknowledged": comma.join(f"{say(name, language)} {time(at)}" for name, at in one.acknowledged.items()),
+        "waiting_for": comma.join(say(name, language) for name in one.waiting_for),
+        "measures": comma.join(measure(code) for code in one.measures),
+        "resolved": time(one.resolved_at) if one.resolved_at is not None else None,
     }
+    yield plain(f"{one.report_id}  {time(one.filed_at)}  {say(one.kind, language)}  {one.about}")
+    for word, text in told.items():
+        if text:
+            yield plain(f"  {words[word]}: {text}")

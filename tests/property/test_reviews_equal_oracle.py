@@ -1,6 +1,7 @@
 """Review lists and reclassifications: what the stream answers in the end is what the oracle says of the history."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from models.oracle.reviews import reclassified, review_list
 from models.policy import PolicyHistory
 from tests.desk import Desk, step
 from tests.make import at
-from tests.unit.test_loan_proofs import ask
+from tests.unit.test_loan_proofs import ASKED_AT, LIVES, ask, ends
 
 SUBJECTS = ("industry:BANK1:K", "borrower:BANK1:B1", "group:BANK1:G1", "real_estate:BANK1:total")
 START = at("2026-03-02 09:00")
@@ -73,3 +74,15 @@ def test_the_answers_in_the_end(seed: int, policies: PolicyHistory) -> None:
         )
         seen = [one for one in answers if one.measure == "adjust_classification"][-1]
         assert utc(seen.done_at) == utc(reclassified(steps, subject, since))
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_every_order_of_arrival(life: str, policies: PolicyHistory) -> None:
+    """The last answers after any order, and what the oracle says of that very order."""
+    subject = "industry:BANK1:K"
+    for order in permutations(LIVES[life]):
+        steps = accepted_loans(canonical(oracle.from_events(list(order)), "loans"), policies).steps
+        expected = review_list(steps, subject, ASKED_AT)
+        listed, seen = ends(list(order), (0, 0))
+        assert (*listed[:2], utc(listed[2])) == (expected.listed, expected.left, utc(expected.done_at))
+        assert utc(seen[2]) == utc(reclassified(steps, subject, ASKED_AT))

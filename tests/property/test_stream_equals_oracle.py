@@ -18,7 +18,9 @@ from tests.make import CN, at, loan, report, transaction
 
 START = at("2026-02-11 00:00")  # two working days before Spring Festival, with its make-up Saturday
 AMOUNTS = ("1", "49999.99", "50000", "159999.99", "160000", "200000", "399999.99", "400000", "500000", "1600000")
-AMOUNTS_LARGE = (*AMOUNTS, "2499999.99", "2500000", "10000000")
+# Near and large by the heightened figures alone.
+AMOUNTS_AFTER_REPORTS = ("29999.99", "30000", "249999.99", "250000", "300000", "1000000")
+AMOUNTS_LARGE = (*AMOUNTS, *AMOUNTS_AFTER_REPORTS, "2499999.99", "2500000", "10000000")
 
 customers = st.sampled_from(["C1", "C2"])
 moments = st.integers(0, 30 * 24 * 4).map(lambda quarter: START + timedelta(minutes=15 * quarter))
@@ -32,6 +34,7 @@ transactions = st.builds(
     st.just("t"),
     moments,
     st.sampled_from(AMOUNTS_LARGE),
+    branch_id=st.sampled_from([None, "0731", "0732"]),
     customer_id=customers,
     customer_kind=st.sampled_from(["person", "person", "entity"]),
     direction=st.sampled_from(["in", "out"]),
@@ -47,7 +50,7 @@ reports = st.builds(
     st.just("r"),
     moments,
     customer_id=st.none() | customers,
-    kind=st.sampled_from(get_args(ReportKind)),
+    kind=st.sampled_from(["abnormal_transaction", *get_args(ReportKind)]),
 )
 capital = st.builds(
     CapitalPosition,
@@ -95,6 +98,7 @@ def test_customers_in_order_with_restarts(
         pipeline.feed(topic, event)
         if number in restarts:
             pipeline.restart()
+    pipeline.finish()  # and with it the months that are over
     assert shown(pipeline.warnings) == oracle_of(policy, records)
     refused = {(one.event_id, one.reason) for one in pipeline.refusals}
     frames = {topic: oracle.from_events([one for t, one in records if t == topic]) for topic, _ in records}
@@ -117,6 +121,7 @@ def test_customers_in_any_order_of_arrival(
     pipeline = LocalPipeline(PolicyHistory(policy))
     for topic, event in arrivals:
         pipeline.feed(topic, event)
+    pipeline.finish()
     assert set(pipeline.warnings) == set(oracle_of(policy, arrivals))
 
 

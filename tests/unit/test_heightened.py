@@ -1,6 +1,7 @@
 """After a teller's report its customer is judged more strictly: from when, until when, on what, and in any order."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -9,14 +10,17 @@ from msgspec.structs import replace
 
 from models import oracle
 from models.events import PostReport, Transaction
-from models.pipeline import LocalPipeline
+from models.pipeline import LocalPipeline, MemoryStates
 from models.policy import Policy, PolicyError, PolicyHistory, parse_policy
 from models.risk_warning import RiskWarning
+from models.stage import Record
+from models.stages.customers import CustomersStage, CustomerState
 from tests.make import at, report, transaction
 from tests.response import TEXT
 
 # Of the threshold of 500,000: 0.80 is large and near, 0.60 near and 0.50 large after a report.
 NEAR, LARGE, LESS = "300000", "250000", "249999.99"
+LATER = at("2026-03-12 00:00")  # when a second version begins
 
 
 def filed(day: str = "10", **fields: Any) -> PostReport:
@@ -122,7 +126,7 @@ def test_a_policy_without_the_table_heightens_nothing(policy: Policy) -> None:
 def test_from_the_day_of_a_version_its_own_figures_hold(policy: Policy) -> None:
     stricter = policy.heightened
     assert stricter is not None
-    head = replace(policy.policy, version="later", valid_from=at("2026-03-12 00:00"))
+    head = replace(policy.policy, version="later", valid_from=LATER)
     later = replace(
         policy,
         policy=head,
@@ -131,6 +135,58 @@ def test_from_the_day_of_a_version_its_own_figures_hold(policy: Policy) -> None:
     both = PolicyHistory(policy, later)
     assert "structuring" not in told(both, filed(), *two("11", LARGE))
     assert "structuring" in told(both, filed(), *two("12", LARGE))
+
+
+def test_for_how_long_is_said_by_the_version_of_the_reports_day(policy: Policy) -> None:
+    assert policy.heightened is not None
+    short = replace(policy.heightened, days=replace(policy.heightened.days, value=Decimal(2)))
+    for first, second, expected in ((policy.heightened, short, "30"), (short, policy.heightened, None)):
+        both = PolicyHistory(
+            replace(policy, heightened=first),
+            replace(policy, heightened=second, policy=replace(policy.policy, version="later", valid_from=LATER)),
+        )
+        found = told(both, filed(), *two("12", NEAR))
+        given = {reason.threshold for one in found.values() for reason in one.reasons if reason.code == "heightened"}
+        assert given == ({expected} if expected is not None else set())
+
+
+def test_a_day_whose_version_has_no_table_is_judged_as_usual_and_says_so(policy: Policy) -> None:
+    head = replace(policy.policy, version="later", valid_from=LATER)
+    both = PolicyHistory(policy, replace(policy, heightened=None, policy=head))
+    assert told(both, filed(), *two("12", NEAR)) == {}
+    found = told(both, filed(), *two("12", "400000"), paid("third", "2026-03-12 14:00", "400000"))
+    assert found.keys() == {"structuring", "frequent_large_transfers"}
+    assert not [reason for one in found.values() for reason in one.reasons if reason.code == "heightened"]
+
+
+def test_reports_that_are_far_ahead_of_the_transactions_are_not_forgotten(policies: PolicyHistory) -> None:
+    """As when a worker that was down reads one topic before the other."""
+    pipeline = LocalPipeline(policies)
+    for name, when in (("R1", "10"), ("R2", "2026-12-10 15:00")):
+        pipeline.feed("reports", filed(when, report_id=name))
+    for one in two("11", NEAR):
+        pipeline.feed("transactions", one)
+    pipeline.finish()
+    found = {one.detector for one in pipeline.warnings.values()}
+    assert {"structuring", "frequent_large_transfers"} <= found
+
+
+def test_a_report_is_forgotten_once_no_window_can_hold_its_days(policies: PolicyHistory) -> None:
+    policy = policies.latest
+    assert policy.heightened is not None
+    longest = timedelta(days=policy.episodes.remember.whole + policy.heightened.days.whole)
+    stage, states = CustomersStage(policies), MemoryStates()
+    first = filed()
+    kept = []
+    for offset, when in enumerate((first.event_time, first.event_time + longest, first.event_time + 2 * longest)):
+        event = first if offset == 0 else paid(f"t{offset}", "2026-03-10 15:00", "1")
+        event = replace(event, event_time=when)
+        topic = "reports" if offset == 0 else "transactions"
+        list(stage.apply(states, Record(topic, 0, offset, when, event, when)))
+        state = states.load("C1", CustomerState)
+        assert state is not None
+        kept.append(list(state.reported))
+    assert kept == [["R1"], ["R1"], []]
 
 
 @pytest.mark.parametrize(

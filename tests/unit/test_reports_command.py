@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 
 from models.events import PostReport
 from models.response.case import Case
-from models.response.outcome import outcomes
+from models.response.confidential import stub
+from models.response.outcome import ReportOutcome, outcomes
 from streams.cli import app
 from streams.commands import keeping, reports
 from tests.data import ROOT
@@ -43,21 +44,75 @@ def test_from_its_receipt_to_its_outcome() -> None:
     )
     done = state_after("acknowledge", "complete")
     assert (done.state, done.resolved_at, done.waiting_for) == ("confirmed", MONDAY + 2 * HOUR, ())
-    assert state_after("acknowledge", "dismiss", "approve").state == "dismissed"
+    assert (done.warning_id, done.measures) == ("w1", ("investigate_transactions",))
+    dismissed = state_after("acknowledge", "dismiss", "approve")
+    assert (dismissed.state, dismissed.measures) == ("dismissed", ())
 
 
-def test_a_confidential_case_is_not_named() -> None:
+def worked(*kinds: str) -> Case:
+    """A case of the report's warning that is for operations alone."""
     desk = Desk()
-    desk.take(TOLD)
-    secret = [replace(one, confidential=True) for one in desk.cases.values()]
-    (one,) = outcomes([FILED], {TOLD.warning_id: TOLD}, secret)
-    assert (one.state, one.case_id, one.waiting_for, one.confidential) == ("waiting", None, (), True)
+    desk.take(replace(TOLD, departments=("operations",)))
+    for number, kind in enumerate(kinds, 1):
+        desk.take(action(kind, MONDAY + number * HOUR, who=f"e{number}"))
+    (case,) = desk.cases.values()
+    return replace(case, confidential=True)
 
 
-def test_another_warning_in_which_the_report_is_mentioned_is_not_its_own() -> None:
-    other = warning(warning_id="w9", subject="branch:B1", event_ids=("R1",))
-    (one,) = outcomes([FILED], {"w9": other}, [])
-    assert one.state == "received"
+@pytest.mark.parametrize("seen", [lambda case: case, stub])
+@pytest.mark.parametrize(
+    ("kinds", "state"),
+    [
+        ((), "handled"),
+        (("acknowledge",), "handled"),
+        (("acknowledge", "complete"), "closed"),
+        (("acknowledge", "dismiss", "approve"), "closed"),
+    ],
+)
+def test_of_a_confidential_case_nothing_but_its_state_is_told(seen: Any, kinds: tuple[str, ...], state: str) -> None:
+    (one,) = outcomes([FILED], {TOLD.warning_id: TOLD}, [seen(worked(*kinds))])
+    assert one == ReportOutcome(
+        report_id="R1",
+        filed_at=MONDAY,
+        kind="abnormal_transaction",
+        about="customer:C42",
+        state=state,  # type: ignore[arg-type]
+        confidential=True,
+    )
+
+
+def test_a_confidential_case_that_was_closed_before_the_report_is_not_its_own() -> None:
+    closed = stub(worked("acknowledge", "complete"))
+    later = replace(TOLD, event_time=MONDAY + 3 * HOUR)
+    (one,) = outcomes([FILED], {"w1": later}, [closed])
+    assert (one.state, one.confidential) == ("received", False)
+    follows = replace(closed, case_id="customer:C42#2", number=2, state="open", resolved_at=None)
+    (one,) = outcomes([FILED], {"w1": later}, [follows, closed])
+    assert (one.state, one.confidential) == ("handled", True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subject": "branch:B1", "event_ids": ("R1",)},
+        {"detector": "large_transaction", "event_ids": ("R1",)},  # a transaction of the same id
+        {"event_ids": ("R0", "R1")},
+    ],
+)
+def test_another_warning_in_which_the_report_is_mentioned_is_not_its_own(fields: dict[str, Any]) -> None:
+    other = replace(TOLD, warning_id="w9", **fields)
+    (none,) = outcomes([FILED], {"w9": other}, [])
+    assert (none.state, none.warning_id) == ("received", None)
+    for told in ({"w1": TOLD, "w9": other}, {"w9": other, "w1": TOLD}):
+        (one,) = outcomes([FILED], told, [])
+        assert one.warning_id == "w1"
+
+
+def test_the_newest_report_comes_first_and_each_kind_has_its_own_warning() -> None:
+    fault = report("R2", MONDAY + HOUR, kind="system_fault", customer_id=None)
+    told = warning(warning_id="w2", detector="system_fault", subject="branch:0731", event_ids=("R2",))
+    found = outcomes([FILED, fault], {"w1": TOLD, "w2": told}, [])
+    assert [(one.report_id, one.warning_id) for one in found] == [("R2", "w2"), ("R1", "w1")]
 
 
 class Topics:
@@ -98,14 +153,28 @@ def ask(*args: str) -> Result:
 def test_whoever_filed_it_sees_it_in_both_languages(filed: list[PostReport]) -> None:
     english, chinese = ask("--by", "T7"), ask("--report", "R1", "-l", "zh")
     assert english.exit_code == chinese.exit_code == 0, english.output
-    assert "in work" in english.stdout
-    assert "customer:C42#1" in english.stdout
-    assert "处理中" in chinese.stdout
+    assert english.stdout.splitlines() == [
+        "R1  2026-03-02 10:00  abnormal transaction  customer:C42",
+        "  state: in work",
+        "  warning: w1",
+        "  case: customer:C42#1",
+        "  acknowledged: operations 2026-03-02 11:00",
+        "  waiting for: operations, risk",
+    ]
+    assert chinese.stdout.splitlines() == [
+        "R1  2026-03-02 10:00  异常交易  customer:C42",
+        "  状态: 处理中",
+        "  预警: w1",
+        "  案件: customer:C42#1",
+        "  已确认: 运营部 2026-03-02 11:00",
+        "  待办部门: 运营部、风险部",
+    ]
     assert [one["report_id"] for one in msgspec.json.decode(ask("--by", "T8", "--format", "json").stdout)] == ["R2"]
 
 
 def test_what_is_not_there_is_said(filed: list[PostReport]) -> None:
     assert "no report by T9" in ask("--by", "T9").stdout
+    assert "T9没有上报记录" in ask("--by", "T9", "-l", "zh").stdout
     assert "there is no report R9" in ask("--report", "R9").stdout
     wrong = ask()
     assert wrong.exit_code == 1
