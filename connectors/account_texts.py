@@ -182,6 +182,7 @@ CODES_ZH = {
     "release": "解除保密",
     "merge": "并案",
     "inspection": "大额交易抽查",
+    "anomaly": "异常交易模型",
     "suspended_already": "已在暂停",
     "lift": "申请解除暂停",
     "lift_proposed": "提议解除暂停",

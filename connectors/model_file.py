@@ -9,7 +9,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,29 @@ def load_models(directory: Path, names: Iterable[str]) -> dict[str, Model]:
         BadModel: as `load_model`.
     """
     return {name: load_model(name, directory) for name in dict.fromkeys(names)}
+
+
+class ModelStore(Mapping[str, Model]):
+    """The anomaly models of a directory by their hash, each read when it is asked for first.
+
+    Raises:
+        BadModel: as `load_model`, when one is asked for.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._read: dict[str, Model] = {}
+
+    def __getitem__(self, name: str) -> Model:
+        if name not in self._read:
+            self._read[name] = load_model(name, self._directory)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(stored_models(self._directory))
+
+    def __len__(self) -> int:
+        return len(stored_models(self._directory))
 
 
 def stored_models(directory: Path) -> list[str]:

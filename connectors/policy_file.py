@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from connectors.errors import LiandongError
+from connectors.model_file import ModelStore, load_models
 from models.policy import Policy, PolicyError, PolicyHistory, parse_policy
 
 
@@ -22,6 +23,23 @@ def load_policy(path: Path) -> Policy:
         raise LiandongError(str(error), "correct the policy file") from error
 
 
-def load_policies(path: Path) -> PolicyHistory:
-    """The history of a single version."""
-    return PolicyHistory(load_policy(path))
+def load_policies(path: Path, models: Path | None = None) -> PolicyHistory:
+    """The history of a single version.
+
+    Args:
+        models: directory of the anomaly models that versions name, now and later; each is read when it is needed.
+
+    Raises:
+        LiandongError: as `load_policy`; a model that the version names is not there, or was changed.
+    """
+    policies = PolicyHistory(load_policy(path))
+    if models is not None:
+        policies.models = ModelStore(models)
+        load_models(models, named_models(policies))
+    return policies
+
+
+def named_models(policies: PolicyHistory) -> list[str]:
+    """The hashes of the models by which some version has transactions judged."""
+    rules = [policy.detectors.anomaly for policy in policies.versions]
+    return [name for rule in rules if rule.mode != "off" for name in (rule.model, rule.challenger) if name is not None]

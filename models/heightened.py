@@ -27,7 +27,7 @@ class HeightenedHistory(PolicyHistory):
 
     def __init__(self, base: PolicyHistory, reported: Mapping[str, date]) -> None:
         self._base = base
-        self.versions, self.mutes = base.versions, base.mutes
+        self.versions, self.mutes, self.models = base.versions, base.mutes, base.models
         spans = ((day, name, heightened_days(day, base)) for name, day in reported.items())
         self._spans = [(name, *days) for _, name, days in sorted(spans) if days is not None]
 

@@ -3,6 +3,7 @@
 The live states keep counts, not events, so what such an event would have meant is found from the history itself, by
 the same stage that judges live. What is new or graver goes back to the stage as `Reevaluated` and is told, marked
 late; what was told and would not be told now stands, since somebody has acted on it.
+Rules are judged again, not models: a version names one for days to come.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +49,7 @@ def judge_again(records: Iterable[Record], policies: PolicyHistory) -> dict[str,
     Args:
         records: transactions and reports; each customer's in the order of their arrival.
     """
-    stage, states = CustomersStage(policies), MemoryStates()
+    stage, states = CustomersStage(policies, scoring=False), MemoryStates()
     found: dict[str, Judged] = {}
     for record in records:
         event: Transaction | PostReport = record.event

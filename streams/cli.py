@@ -13,12 +13,12 @@ from streams.commands import (
     demo,
     drift,
     drill,
-    feedback,
     feeding,
     filing,
     lookahead,
     mutes,
     policies,
+    promotion,
     rates,
     reevaluate,
     report,
@@ -56,7 +56,7 @@ app.command("reports", rich_help_panel=ASK)(reports.reports)
 app.command("report", rich_help_panel=ASK)(report.report)
 app.command("train", rich_help_panel=ASK)(train.training)
 app.command("drift", rich_help_panel=ASK)(drift.drift)
-app.add_typer(feedback.app, name="models", rich_help_panel=ASK)
+app.add_typer(promotion.app, name="models", rich_help_panel=ASK)
 app.command("concentration", rich_help_panel=ASK)(asking.concentration)
 app.add_typer(cases.app, name="case", rich_help_panel=KEEP)
 app.command("audit", rich_help_panel=KEEP)(cases.audit)

@@ -45,6 +45,7 @@ class WorkerProcess:
             LIANDONG_SESSION_TIMEOUT_SECONDS=str(settings.session_timeout_seconds),
             LIANDONG_MAX_BATCH=str(settings.max_batch),
             LIANDONG_POLICY=str(settings.policy_path()),
+            LIANDONG_MODELS=str(settings.models),
             LIANDONG_METRICS_PORT=str(metrics_port),
         )
         with log.open("ab") as sink:

@@ -43,7 +43,7 @@ def changelog_topics(settings: Settings) -> list[TopicSpec]:
 
 def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None = None) -> int:
     """Run a worker in this process; its exit code."""
-    policies = load_policies(policy)
+    policies = load_policies(policy, settings.models)
     loaded = load_references(settings, policies)
     metrics = Metrics()
     release = version("liandong")

@@ -17,9 +17,9 @@ from sklearn.pipeline import Pipeline
 from models.anomaly.candidates import Kind
 from models.anomaly.features import FEATURE_VERSION, FEATURES
 from models.anomaly.forest import Forest
+from models.policy.rules import MAX_BUDGET
 
 Floats = NDArray[np.float64]
-MOST_A_DAY = 200  # warnings: the greatest budget that a card can answer
 
 
 class Reference(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Card(Struct, frozen=True, kw_only=True, tag="anomaly"):
         fitted, validated: first and last bank day of either part; the second comes after the first.
         fitted_rows: on which it was fitted, drawn from the first part.
         days: of the second part on which anything was; `customer_days`: customers on a day, summed up.
-        tail: the highest scores of customers on a day in the second part, highest first: at most `MOST_A_DAY` a day.
+        tail: the highest scores of customers on a day in the second part, highest first: at most `MAX_BUDGET` a day.
         reference: of each feature over the fitted rows; `scores`: of the score over the second part.
         params: of the detector, other than its defaults.
         versions: of what took part in the arithmetic.
@@ -88,8 +88,8 @@ class Card(Struct, frozen=True, kw_only=True, tag="anomaly"):
         Raises:
             ValueError: a budget that is not above zero, or beyond what the card can answer.
         """
-        if not 0 < budget <= MOST_A_DAY:
-            raise ValueError(f"a budget is above 0 and at most {MOST_A_DAY} warnings a day, not {budget:g}")
+        if not 0 < budget <= MAX_BUDGET:
+            raise ValueError(f"a budget is above 0 and at most {MAX_BUDGET} warnings a day, not {budget:g}")
         allowed = int(budget * self.days)
         if allowed >= len(self.tail):
             return self.tail[-1] if self.tail else float("inf")

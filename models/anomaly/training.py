@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from models.anomaly.candidates import Kind, candidate
 from models.anomaly.features import FEATURE_VERSION, FEATURES
-from models.anomaly.model import MOST_A_DAY, Card, Floats, Model, Reference
+from models.anomaly.model import Card, Floats, Model, Reference
+from models.policy.rules import MAX_BUDGET
 
 MOST_FITTED = 200_000  # rows: a tree looks at 256 of them, the scaler's means do not move any more
 LEAST_DAYS, LEAST_ROWS = 10, 1000
@@ -100,7 +101,7 @@ def customer_days(scores: Floats, frame: pl.DataFrame) -> pl.DataFrame:
 def _measured(card: Card, scores: Floats, validated: pl.DataFrame) -> Card:
     by_day = customer_days(scores, validated)
     # One more than any budget may ask for, so that what is allowed can be told from what comes next.
-    tail = by_day["score"].sort(descending=True).head(MOST_A_DAY * card.days + 1).to_list()
+    tail = by_day["score"].sort(descending=True).head(MAX_BUDGET * card.days + 1).to_list()
     fields = {name: getattr(card, name) for name in Card.__struct_fields__}
     return Card(**fields | {"customer_days": by_day.height, "tail": tuple(tail), "scores": _reference("score", scores)})
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from models.oracle.acceptance import accepted_capital, accepted_reports, accepted_transactions
+from models.oracle.anomaly import anomalies
 from models.oracle.approval_during_suspension import approvals_during_suspension
 from models.oracle.classified import classified
 from models.oracle.corroboration import corroborated
@@ -91,6 +92,10 @@ def warnings(
     for name, rule in _CUSTOMER_RULES.items():
         if _is_on(name, policies):
             made, of_days = rule(customers, policies)
+            found.append(made)
+            days.append(of_days.with_columns(pl.lit(name).alias("detector")))
+    if _is_on("anomaly", policies):
+        for name, (made, of_days) in anomalies(transactions, policies).items():
             found.append(made)
             days.append(of_days.with_columns(pl.lit(name).alias("detector")))
     by_posts, reported = teller_reports(filed, policies)

@@ -23,6 +23,8 @@ _NO_SERIES = (
     "misclassification",
     "approval_during_suspension",
     "inspection",
+    "anomaly",
+    "anomaly_challenger",
     "silence",
     "missing_rate",
 )

@@ -10,6 +10,7 @@ from models.policy.history import PolicyHistory, published_policy
 from models.policy.parse import parse_policy
 from models.policy.response import Confidential, Deadlines, Measure, Proof, Response
 from models.policy.rules import (
+    Anomaly,
     ApprovalDuringSuspension,
     DormantReactivation,
     FrequentLargeTransfers,
@@ -38,6 +39,7 @@ from models.policy.version import Counterparties, Credit, Detectors, Episodes, E
 __all__ = [
     "LEVELS",
     "Amounts",
+    "Anomaly",
     "ApprovalDuringSuspension",
     "Confidential",
     "Counterparties",

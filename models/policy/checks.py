@@ -1,5 +1,6 @@
 """What no type can say of a policy: order of bands, coverage of thresholds and routes, four eyes."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from itertools import pairwise
@@ -8,7 +9,7 @@ from typing import Any
 from models.money import InvalidField, currency_places
 from models.policy.figures import LEVELS, Amounts, Figure, LevelFigures, parts
 from models.policy.response import Deadlines
-from models.policy.rules import MAX_GROWTH_MONTHS, Limit, Limits, Rule
+from models.policy.rules import MAX_BUDGET, MAX_GROWTH_MONTHS, Limit, Limits, Rule
 from models.policy.version import Detectors, Policy
 from models.risk_warning import SEVERITIES, severity_rank
 
@@ -22,6 +23,7 @@ _COUNTS = {
     "doubtful_after": 1, "loss_after": 1, "learn": 1, "grace": 0, "months": 1,
     "days": 1, "each": 1, "resample": 1, "resample_days": 1,
 }  # fmt: skip
+_HASH = re.compile("[0-9a-f]{64}")
 _MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual", "allowance", "growth")
 
 
@@ -36,6 +38,7 @@ def contradictions(policy: Policy) -> Iterator[str]:
     yield from _money(policy)
     yield from _customers(policy)
     yield from _activity(policy)
+    yield from _anomaly(policy)
     yield from _industries(policy)
     yield from _limits(policy)
     yield from _memory(policy)
@@ -148,6 +151,17 @@ def _customers(policy: Policy) -> Iterator[str]:
         yield "counterparties.new_after must be more than a day above events.lateness: late events would decide it"
     if policy.counterparties.name_similarity.whole > 100:
         yield "counterparties.name_similarity must be at most 100"
+
+
+def _anomaly(policy: Policy) -> Iterator[str]:
+    rule = policy.detectors.anomaly
+    if not 0 < rule.budget.value <= MAX_BUDGET:
+        yield f"detectors.anomaly.budget must be above 0 and at most {MAX_BUDGET} warnings a day"
+    for name, value in (("model", rule.model), ("challenger", rule.challenger)):
+        if value is not None and not _HASH.fullmatch(value):
+            yield f"detectors.anomaly.{name} must be the 64 digits of a model's hash, as `liandong models list` shows"
+    if rule.model is not None and rule.model == rule.challenger:
+        yield "detectors.anomaly.challenger must be another model than model"
 
 
 def _activity(policy: Policy) -> Iterator[str]:

@@ -5,9 +5,10 @@ whatever order its events come.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from models.mutes import Mutes
 from models.policy.figures import Figure, PolicyError
@@ -28,6 +29,7 @@ class PolicyHistory:
     Attributes:
         versions: in the order in which they come into force.
         mutes: who need not be told of what.
+        models: anomaly models by their hash, of those that versions name.
 
     Raises:
         PolicyError: no version, two versions of one name or day, versions that differ in zone or currencies, or a
@@ -39,6 +41,7 @@ class PolicyHistory:
             raise PolicyError("at least one policy version is needed")
         self.versions = _in_order(versions)
         self.mutes = Mutes()
+        self.models: Mapping[str, Any] = {}  # of `models.anomaly.model`, which policies know nothing of
         self._rates = {(rate.currency, rate.as_of): rate for rate in rates}
         self._entries = {entry.entry_id: entry for entry in watch_list}
         for rate in self._rates.values():

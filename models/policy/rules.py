@@ -1,5 +1,6 @@
 """The detectors' tables of a policy: one Struct a detector, its figures and whom it tells."""
 
+from decimal import Decimal
 from typing import Literal
 
 from models.policy.figures import Amounts, Figure, Level, LevelFigures, Part
@@ -117,6 +118,34 @@ class Inspection(Rule, frozen=True, kw_only=True):
     resample: Figure
     resample_days: Figure
     severity: Severity
+
+
+class Anomaly(Rule, frozen=True, kw_only=True):
+    """Transactions that a trained model finds strange beside their customer's habit.
+
+    While it is not off the stream learns habits; it judges from the day on from which a version names a model.
+
+    Args:
+        budget: customers a day that operations can look into, from which the model's own threshold follows.
+        model: hash of the model that warns; none: habits are learnt, nobody is judged.
+        challenger: hash of one that is tried beside it; its warnings are recorded and never sent.
+    """
+
+    severity: Severity
+    budget: Figure
+    model: str | None = None
+    challenger: str | None = None
+
+
+MAX_BUDGET = 200  # warnings a day: the most that a model's card can answer
+# What a policy without the table says.
+NO_ANOMALY = Anomaly(
+    mode="off",
+    departments=(),
+    measures=(),
+    severity="medium",
+    budget=Figure(value=Decimal(20), unit="warnings a day", source="internal"),
+)
 
 
 class SilenceSeverities(Part, frozen=True, kw_only=True):

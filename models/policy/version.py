@@ -12,6 +12,8 @@ from models.events import Country, Currency, Instant
 from models.policy.figures import Figure, Part
 from models.policy.response import Response
 from models.policy.rules import (
+    NO_ANOMALY,
+    Anomaly,
     ApprovalDuringSuspension,
     DormantReactivation,
     FrequentLargeTransfers,
@@ -101,6 +103,12 @@ class Detectors(Part, frozen=True, kw_only=True):
     name_concentration: NameConcentration
     misclassification: Misclassification
     approval_during_suspension: ApprovalDuringSuspension
+    anomaly: Anomaly = NO_ANOMALY
+
+    @property
+    def anomaly_challenger(self) -> Anomaly:
+        """The rule of the model that is tried out."""
+        return replace(self.anomaly, mode="shadow")
 
 
 class Policy(Part, frozen=True, kw_only=True, dict=True):

@@ -25,6 +25,8 @@ from models.messages import ActivityWatermark, Reevaluated
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, RiskWarning, warning_id
 from models.stage import Emit, Record, Refused, States, Tick
+from models.stages.anomalies import VERSION as ANOMALY_VERSION
+from models.stages.anomalies import Anomalies, Habits
 
 # Departments with a topic of their own; the risk department reads `warnings` itself.
 DEPARTMENT_TOPICS = {name: f"warnings.{name}" for name in ("credit", "operations", "it", "clearing", "product")}
@@ -47,6 +49,7 @@ class CustomerState(Struct):
         detectors: each detector's state.
         episodes: warnings that can still change, by id.
         reported: day of each teller's report on the customer that still has a say in how it is judged.
+        habits: what it usually does; None where no version has the stream learn that.
     """
 
     newest: dict[str, datetime] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class CustomerState(Struct):
     detectors: DetectorStates = field(default_factory=DetectorStates)
     episodes: dict[str, Episode] = field(default_factory=dict)
     reported: dict[str, date] = field(default_factory=dict)
+    habits: Habits | None = None
 
 
 class CustomersStage:
@@ -65,6 +69,7 @@ class CustomersStage:
         settle: time in which an event that is on its way surely arrives; what the broker has taken before that
             is known to be all there is.
         detectors: the rules.
+        scoring: whether models judge as well.
     """
 
     name = "customers"
@@ -77,12 +82,16 @@ class CustomersStage:
         partitions: int = 1,
         settle: timedelta = timedelta(seconds=2),
         detectors: Sequence[Detector] = DETECTORS,
+        *,
+        scoring: bool = True,
     ) -> None:
         self._policies = policies
         self._partitions = partitions
         self._settle = settle
         self._caught_up: dict[int, datetime] = {}
         self._logs: dict[int, dict[str, ActivityLog]] = {}
+        self._anomalies = Anomalies(policies)
+        self._scoring = scoring
         self._detectors = {
             kind: tuple(one for one in detectors if one.consumes is kind) for kind in (Transaction, PostReport)
         }
@@ -103,9 +112,13 @@ class CustomersStage:
             if real:
                 log.refused(record.offset, event.currency, event.event_id, event.event_time)
             raise no_rate(event.currency)
-        seen = state.seen.setdefault(record.topic, {})
-        if event.event_id in seen:
+        if event.event_id in state.seen.get(record.topic, ()):
             return ()
+        emits: list[Emit] = []
+        if self._anomalies.waits(states.partition, key) and _goes_on(event, newest):
+            emits += self._score(states)
+            state = states.load(key, CustomerState) or state
+        seen = state.seen.setdefault(record.topic, {})
         seen[event.event_id] = event.event_time
         late = newest is not None and event.event_time < newest
         if not late:
@@ -117,15 +130,18 @@ class CustomersStage:
         log.accepted(record, day if real else None)
         if real and isinstance(event, Transaction) and (booking := booking_of(record.offset, event, policy)):
             log.large(booking)
-        emits: list[Emit] = []
         for warning in self._judge(state, record, policy, late=late):
             if warning.revision == 1 and real:
                 log.told(record.offset, warning.detector, day)
             emits += warning_emits(warning)
+        if real and self._scoring and self._anomalies.learns_from(event):
+            habits = state.habits = state.habits or Habits()
+            self._anomalies.take(states.partition, key, habits, record, policy, late=late)
         return emits
 
     def flush(self, states: States) -> Iterable[Emit]:
-        """What the batch counts for."""
+        """What models find strange in the batch, and what it counts for."""
+        yield from self._score(states)
         for topic, log in self._logs.pop(states.partition, {}).items():
             for batch in log.batches(topic, states.partition):
                 yield Emit("activity", batch.key, batch)
@@ -144,6 +160,21 @@ class CustomersStage:
     def _log(self, states: States, topic: str) -> ActivityLog:
         logs = self._logs.setdefault(states.partition, {})
         return logs.get(topic) or logs.setdefault(topic, ActivityLog())
+
+    def _score(self, states: States) -> list[Emit]:
+        """Tell what models say of the transactions that wait."""
+        emits: list[Emit] = []
+        for scored in self._anomalies.score(states.partition):
+            one = scored.waiting
+            state = states.load(one.key, CustomerState) or CustomerState()
+            habits = state.habits = state.habits or Habits()
+            finding = self._anomalies.finding(habits, scored)
+            name = warning_id(scored.detector, ANOMALY_VERSION, finding.subject, finding.anchor)
+            episode = observe(state.episodes.get(name), scored.detector, ANOMALY_VERSION, finding)
+            for warning in self._tell(state, episode, one.event_time, one.record.now, late=one.late):
+                emits += warning_emits(warning)
+            states.save(one.key, state)
+        return emits
 
     def _judge(self, state: CustomerState, record: Record, policy: Policy, *, late: bool) -> Iterator[RiskWarning]:
         event = record.event
@@ -218,6 +249,11 @@ class CustomersStage:
             longest = self._policies.longest(lambda one: one.heightened.days.whole if one.heightened else 0)
             first = state.newest["transactions"].date() - timedelta(days=remember + longest)
             state.reported = {name: day for name, day in state.reported.items() if day >= first}
+
+
+def _goes_on(event: Transaction | PostReport, newest: datetime | None) -> bool:
+    """Whether what is told of a customer's earlier events must be told before an event of it."""
+    return isinstance(event, PostReport) or newest is None or newest.date() != event.event_time.date()
 
 
 def state_key(event: Transaction | PostReport | Reevaluated) -> str:

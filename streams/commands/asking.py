@@ -50,11 +50,11 @@ def backtest(
     A file of more than a million events need not fit into memory: they go to a folder in LIANDONG_DATA_DIR meanwhile.
     """
     settings = read_settings()
-    used = load_policies(policy or settings.policy_path())
+    used = load_policies(policy or settings.policy_path(), settings.models)
     plan = load_mapping(mapping)
     if against is not None:
         known = read_labels(labels, label_id, label) if labels else frozenset()
-        other = load_policies(against)
+        other = load_policies(against, settings.models)
         with progress() as bar, history(file, plan, settings.data_dir, Pace(bar, "reading")) as past:
             cost = run_pricing(past, used, other, known, bar)
         print_json(cost) if format is Format.JSON else print_price(cost)
@@ -124,7 +124,7 @@ def verify(
 ) -> None:
     """Compare the warnings on the topics with what the oracle finds in the input topics; exit 0 when they agree."""
     settings = with_broker(read_settings())
-    used = load_policies(policy or settings.policy_path())
+    used = load_policies(policy or settings.policy_path(), settings.models)
     load_references(settings, used)
     result = compare(settings, used)
     if format is Format.JSON:

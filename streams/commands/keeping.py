@@ -37,7 +37,7 @@ def broker_settings() -> Settings:
 
 def in_use(settings: Settings) -> tuple[PolicyHistory, Loaded]:
     """The history that the workers judge by: LIANDONG_POLICY and what was published since."""
-    policies = load_policies(settings.policy_path())
+    policies = load_policies(settings.policy_path(), settings.models)
     return policies, load_references(settings, policies)
 
 

@@ -153,10 +153,21 @@ def propose(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Publish a version for approval, in the name of its policy.proposed_by. The workers do not use it yet."""
-    policy = load_policy(file)
-    text = unicodedata.normalize("NFC", _bytes(file).decode())  # as every text travels
+    propose_text(broker_settings(), load_policy(file), _bytes(file).decode(), reason, retroactive, format)
+
+
+def propose_text(settings: Settings, policy: Policy, text: str, reason: str, retroactive: bool, format: Format) -> None:
+    """Publish a version for approval, and say what comes next.
+
+    Args:
+        policy: what the text says.
+
+    Raises:
+        LiandongError: somebody else has proposed one of that name, it was approved already, or it cannot follow the
+            versions in use.
+    """
+    text = unicodedata.normalize("NFC", text)  # as every text travels
     head = policy.policy
-    settings = broker_settings()
     policies, _ = in_use(settings)
     with reading(settings) as reader:
         before: PolicyVersion | None = newest(reader, POLICY).get(f"{head.id}@{head.version}")
@@ -190,7 +201,8 @@ def propose(
         format,
         proposal,
         f"{head.version} is proposed by {head.proposed_by}{replaced}",
-        f"next: {head.approved_by} reads it and runs: liandong policy approve {head.version} --as {head.approved_by}",
+        f"next: {head.approved_by} reads it and runs: liandong policy approve {head.version} --as {head.approved_by}"
+        + (" --retroactive" if head.valid_from <= now() else ""),
     )
 
 

@@ -26,7 +26,7 @@ def reevaluate(
     would not be told now stands: somebody has acted on it.
     """
     settings = with_broker(read_settings())
-    policies = load_policies(policy or settings.policy_path())
+    policies = load_policies(policy or settings.policy_path(), settings.models)
     load_references(settings, policies)
     with progress() as bar:
         task = bar.add_task("judging again", total=None)

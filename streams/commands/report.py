@@ -47,7 +47,7 @@ def report(
     except ValueError as error:
         raise LiandongError(str(error)) from error
     settings = with_broker(read_settings())
-    policies = load_policies(policy or settings.policy_path())
+    policies = load_policies(policy or settings.policy_path(), settings.models)
     load_references(settings, policies)
     with progress() as bar:
         pack, hidden = read_pack(settings, asked, policies.latest, bar)

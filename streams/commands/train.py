@@ -16,8 +16,9 @@ from models.anomaly.batch import feature_frame
 from models.anomaly.candidates import KINDS, Kind
 from models.anomaly.features import FEATURES
 from models.anomaly.feedback import Reranker, RerankerCard
-from models.anomaly.model import MOST_A_DAY, Card, Model
+from models.anomaly.model import Card, Model
 from models.anomaly.training import Untrainable, train
+from models.policy.rules import MAX_BUDGET
 from streams.commands.asking import FormatOption, MappingOption, PolicyOption
 from streams.commands.output import Format, command, out, print_json, progress, read_settings
 from streams.judging import Pace
@@ -48,8 +49,8 @@ def training(
     """
     if kind not in KINDS:
         raise LiandongError(f"there is no detector {kind}", f"known are {', '.join(KINDS)}")
-    if not 0 < budget <= MOST_A_DAY:
-        raise LiandongError(f"--budget is above 0 and at most {MOST_A_DAY}, not {budget:g}", "give another")
+    if not 0 < budget <= MAX_BUDGET:
+        raise LiandongError(f"--budget is above 0 and at most {MAX_BUDGET}, not {budget:g}", "give another")
     settings = read_settings()
     used = load_policies(policy or settings.policy_path())
     plan = load_mapping(mapping)
