@@ -15,7 +15,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from connectors.errors import LiandongError
-from models.stage import Owed
+from models.stage import Bins, Owed
 
 Outcome = Literal["accepted", "refused", "duplicate", "late"]
 Kind = Literal["counter", "gauge", "histogram"]
@@ -93,6 +93,18 @@ METRICS: dict[str, Metric] = {
             "gauge",
             ("entity", "industry"),
             "An industry's share of an entity's book, 0 to 1.",
+        ),
+        Metric(
+            "liandong_model_rows_total",
+            "counter",
+            ("model", "feature", "bin"),
+            "Transactions scored, by the model's first twelve digits and the bin of each feature and of the score.",
+        ),
+        Metric(
+            "liandong_model_expected_ratio",
+            "gauge",
+            ("model", "feature", "bin"),
+            "Share of rows in a bin when the model was trained, 0 to 1.",
         ),
         Metric(
             "liandong_build_info",
@@ -226,6 +238,15 @@ class Metrics:
             self._gauges[name].clear()
         for (name, labels), count in counts.items():
             self._gauges[name].labels(*labels).set(count)
+
+    def binned(self, found: Iterable[Bins]) -> None:
+        """How what models have scored lies; all bins of a model are there from its first row on."""
+        rows, expected = self._counters["liandong_model_rows_total"], self._gauges["liandong_model_expected_ratio"]
+        for one in found:
+            for place, (count, share) in enumerate(zip(one.rows, one.expected, strict=True)):
+                labels = (one.model[:12], one.feature, str(place))
+                rows.labels(*labels).inc(count)
+                expected.labels(*labels).set(share)
 
     def share(self, entity: str, industry: str, ratio: float) -> None:
         """An industry's share of an entity's book, for the screen alone: decisions use the exact Decimal."""

@@ -133,3 +133,27 @@ class Owing(Protocol):
     def owed(self, states: States) -> Mapping[Owed, int]:
         """The tasks of one partition that are not done."""
         ...
+
+
+class Bins(Struct, frozen=True):
+    """How the rows of a batch lie in one feature of a model, or in its score: for a screen, no decision depends on it.
+
+    Args:
+        model: its hash.
+        expected: the share of rows in each bin when it was trained.
+        rows: of the batch in each bin.
+    """
+
+    model: str
+    feature: str
+    expected: tuple[float, ...]
+    rows: tuple[int, ...]
+
+
+@runtime_checkable
+class Binning(Protocol):
+    """A stage that says how what its models see lies."""
+
+    def binned(self) -> Iterable[Bins]:
+        """What was scored since it was asked last."""
+        ...

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from connectors.letters import dead_letter_of
 from connectors.refusals import Undecodable
 from models.risk_warning import RiskWarning
-from models.stage import Emit, Owed, Owing, Record, Refused, Stage, Tick
+from models.stage import Binning, Bins, Emit, Owed, Owing, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
 from streams.outbox import Message, Outbox, partition_of
 from streams.state import StateTable
@@ -64,6 +64,8 @@ class RunnerMetrics(Protocol):
 
     def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
 
+    def binned(self, found: Iterable[Bins]) -> None: ...
+
 
 class NoMetrics:
     """Counts nothing."""
@@ -89,6 +91,8 @@ class NoMetrics:
     def broker(self, *, up: bool) -> None: ...
 
     def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
+
+    def binned(self, found: Iterable[Bins]) -> None: ...
 
 
 class StageFailed(Exception):
@@ -195,6 +199,8 @@ class StageRunner:
             emits = self._whole(lane.states, lambda states: self.stage.tick(states, tick), f"tick of {partition}")
             await self._store(lane.states, emits, f"tick of {partition}")
             self._metrics.state_keys(self.stage.name, partition, self.table.size(partition))
+            if isinstance(self.stage, Binning):
+                self._metrics.binned(self.stage.binned())
             if isinstance(self.stage, Owing):
                 self._metrics.tasks(partition, self.stage.owed(lane.states))
 

@@ -98,6 +98,12 @@ def count(model: Model, rows: Floats, scores: Floats) -> Counts:
     return Counts(bins=found)
 
 
+def expected(reference: Reference) -> tuple[float, ...]:
+    """The share of rows in each bin when the model was trained; no bin is empty, as in `psi`."""
+    total = sum(reference.counts) + _HALF * len(reference.counts)
+    return tuple((one + _HALF) / total for one in reference.counts)
+
+
 def drifts(card: Card, counts: Counts) -> tuple[Drift, ...]:
     """How far each feature and the score have moved from the card.
 

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from msgspec import Struct, field
 
+from models.anomaly.drift import Counts, count, expected, references
 from models.anomaly.features import AnomalyState, features
 from models.anomaly.model import Model
 from models.anomaly.reasons import reasons
 from models.events import PostReport, Transaction
 from models.policy import Anomaly, Policy, PolicyError, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Window
-from models.stage import Record
+from models.stage import Bins, Record
 
 CHAMPION, CHALLENGER = "anomaly", "anomaly_challenger"
 VERSION = 1
@@ -89,6 +90,7 @@ class Anomalies:
         self._waiting: dict[int, list[Waiting]] = {}
         self._keys: dict[int, set[str]] = {}
         self._thresholds: dict[tuple[str, float], float] = {}
+        self._counts: dict[str, Counts] = {}
 
     def learns_from(self, event: Transaction | PostReport) -> bool:
         """Whether an event is a customer's own, and some version has the stream learn habits."""
@@ -124,12 +126,22 @@ class Anomalies:
                 wanted.setdefault(name, []).append((place, detector))
         found: list[tuple[int, Scored]] = []
         for name, places in wanted.items():
-            scores = model_of(self._policies, name).score(np.array([rows[place].row for place, _ in places]))
+            model, matrix = model_of(self._policies, name), np.array([rows[place].row for place, _ in places])
+            scores = model.score(matrix)
+            self._counts.setdefault(name, Counts()).add(count(model, matrix, scores))
             for (place, detector), score in zip(places, scores, strict=True):
                 budget = float(self._policies.on(rows[place].day).detectors.anomaly.budget.value)
                 if score >= self._threshold(name, budget):
                     found.append((place, Scored(rows[place], detector, float(score))))
         yield from (one for _, one in sorted(found, key=lambda it: (it[0], it[1].detector)))
+
+    def binned(self) -> Iterator[Bins]:
+        """How the rows lie that were scored since it was asked last."""
+        counts, self._counts = self._counts, {}
+        for name, found in counts.items():
+            watched = references(model_of(self._policies, name).card)
+            for reference, rows in zip(watched, found.bins, strict=True):
+                yield Bins(name, reference.name, expected(reference), tuple(rows))
 
     def finding(self, habits: Habits, scored: Scored) -> Finding:
         """Take a row into its day, and say what the day looks like now."""

@@ -24,7 +24,7 @@ from models.heightened import HeightenedHistory, heightened_days, heightens
 from models.messages import ActivityWatermark, Reevaluated
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, RiskWarning, warning_id
-from models.stage import Emit, Record, Refused, States, Tick
+from models.stage import Bins, Emit, Record, Refused, States, Tick
 from models.stages.anomalies import VERSION as ANOMALY_VERSION
 from models.stages.anomalies import Anomalies, Habits
 
@@ -145,6 +145,10 @@ class CustomersStage:
         for topic, log in self._logs.pop(states.partition, {}).items():
             for batch in log.batches(topic, states.partition):
                 yield Emit("activity", batch.key, batch)
+
+    def binned(self) -> Iterable[Bins]:
+        """How what its models have scored lies."""
+        return self._anomalies.binned()
 
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
         """A partition that has nothing to say must say so: else no day is over before its next event."""

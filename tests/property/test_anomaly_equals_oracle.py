@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from models import oracle
 from models.anomaly.batch import feature_frame
+from models.anomaly.features import FEATURES
 from models.anomaly.model import Model
 from models.anomaly.training import train
 from models.events import Transaction
@@ -191,3 +192,29 @@ def test_a_rule_that_is_off_learns_nothing(policy: Policy) -> None:
     state = states.load(event.customer_id, CustomerState)
     assert state is not None
     assert state.habits is None
+
+
+def test_how_scored_rows_lie_is_told_once(judged: PolicyHistory) -> None:
+    """Every row of a day with a model is in one bin of each feature; the shares expected are the card's."""
+    dice = Random(2)  # noqa: S311 - a history, no secret
+    stage, states = CustomersStage(judged), MemoryStates()
+    found: dict[tuple[str, str], Counter[int]] = {}
+    for offset, one in enumerate(sent := sorted(moves(dice), key=lambda it: it.event_time)):
+        list(stage.apply(states, Record("transactions", 0, offset, one.event_time, one, one.event_time)))
+        if offset % 50 == 49:
+            list(stage.flush(states))
+            for bins in stage.binned():
+                assert sum(bins.expected) == pytest.approx(1)
+                found.setdefault((bins.model, bins.feature), Counter()).update(dict(enumerate(bins.rows)))
+    list(stage.flush(states))
+    for bins in stage.binned():
+        found.setdefault((bins.model, bins.feature), Counter()).update(dict(enumerate(bins.rows)))
+    assert list(stage.binned()) == []
+    rows = feature_frame(canonical(oracle.from_events(sent), "transactions"), judged)
+    by_champion = rows.filter(pl.col("day").is_between(date(2026, 3, 10), date(2026, 3, 20))).height
+    by_challenger = rows.filter(pl.col("day") >= date(2026, 3, 15)).height
+    assert {key: counts.total() for key, counts in found.items()} == {
+        (name, one): count
+        for name, count in ((CHAMPION, by_champion), (CHALLENGER, by_challenger))
+        for one in (*(it.id for it in FEATURES), "score")
+    }

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.errors import LiandongError
 from connectors.metrics import METRICS, Metrics, serve_metrics
-from models.stage import Owed
+from models.stage import Bins, Owed
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 
@@ -122,3 +122,12 @@ def test_the_page_shows_the_catalogue_and_its_port_is_free_afterwards() -> None:
     for metric in METRICS.values():
         assert f"# TYPE {metric.name}" in page
     serve_metrics("127.0.0.1", port, metrics.registry).close()
+
+
+def test_how_a_models_rows_lie_is_counted_by_bin() -> None:
+    metrics = Metrics()
+    metrics.binned([Bins("0e8ae5f2ab34cd56", "score", (0.25, 0.75), (3, 0))])
+    metrics.binned([Bins("0e8ae5f2ab34cd56", "score", (0.25, 0.75), (2, 1))])
+    labels = {"model": "0e8ae5f2ab34", "feature": "score"}
+    assert [value(metrics, "liandong_model_rows_total", **labels, bin=one) for one in "01"] == [5, 1]
+    assert [value(metrics, "liandong_model_expected_ratio", **labels, bin=one) for one in "01"] == [0.25, 0.75]
