@@ -5,6 +5,7 @@ Usage: python benchmarks/bench_anomaly.py amlsim FOLDER          IBM's AMLSim sa
        python benchmarks/bench_anomaly.py rerank [--customers 4000 --days 90 --seeds 7 8 9 --noise 0.05]
        python benchmarks/bench_anomaly.py cost [--customers 1000 10000 100000]
        python benchmarks/bench_anomaly.py equality [--transactions 1000000]
+       python benchmarks/bench_anomaly.py stream [--transactions 100000]
 
 `amlsim` and `simulated` split by time: every model is trained on the first four fifths of the days, all figures are of
 the last fifth. What is ranked there: in AMLSim accounts with any transaction in those days (its labels name accounts,
@@ -22,7 +23,8 @@ severity and by it: AP, and the share of what was planted within the first tenth
 With several --seeds, `simulated` plays as many banks and gives the means over them: few customers are planted in each.
 `cost` measures, in one process: microseconds an event for the features and for scoring them in batches of 1, 10, 100
 and 1,000 rows, and bytes of state a customer; as multiples of the first size, too. `equality` holds the features of
-the stream against those of the batch on simulated events. Nothing is written and no broker is needed.
+the stream against those of the batch on simulated events. `stream` plays them through all stages in one process
+without models, learning habits, and judging by one model. Nothing is written and no broker is needed.
 """
 
 import argparse
@@ -41,6 +43,7 @@ sys.path.insert(0, str(ROOT))  # run as a file: the project's packages stand one
 import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
 import polars as pl  # noqa: E402
+from msgspec.structs import replace  # noqa: E402
 from sklearn.metrics import average_precision_score  # noqa: E402
 
 from connectors.sources import load_mapping, read  # noqa: E402
@@ -53,6 +56,7 @@ from models.anomaly.feedback import DETECTORS, learn, queue_frame  # noqa: E402
 from models.anomaly.model import Model  # noqa: E402
 from models.anomaly.training import VALIDATED, customer_days, train  # noqa: E402
 from models.events import Transaction  # noqa: E402
+from models.pipeline import LocalPipeline  # noqa: E402
 from models.policy import PolicyHistory, parse_policy  # noqa: E402
 from models.risk_warning import severity_rank  # noqa: E402
 
@@ -364,6 +368,33 @@ def equality(transactions: int) -> float:
     return worst
 
 
+def stream(transactions: int) -> dict[str, float]:
+    """How long the whole pipeline takes without models, learning habits, and judging: ratios in one run, in turns."""
+    policy = shipped("cn").latest
+    bank = simulate(7, 1000, 40, START, policy, transactions=transactions)
+    events = [one for one in bank if isinstance(one, Transaction)]
+    name = "a" * 64
+    rows = feature_frame(oracle.from_events(events), shipped("cn"))
+    model = train(rows, kind="hbos", seed=7, policy_version="cn", params={})
+
+    def run(**fields: Any) -> None:
+        rule = replace(policy.detectors.anomaly, **fields)
+        policies = PolicyHistory(replace(policy, detectors=replace(policy.detectors, anomaly=rule)))
+        policies.models = {name: model}
+        LocalPipeline(policies).run(("transactions", one) for one in events)
+
+    ways: dict[str, dict[str, Any]] = {
+        "without models": {"mode": "off"},
+        "learning habits": {"mode": "live"},
+        "judging by one model": {"mode": "live", "model": name},
+    }
+    found = {way: min(seconds(lambda fields=fields: run(**fields)) for _ in range(2)) for way, fields in ways.items()}
+    base = found["without models"]
+    for way, took in found.items():
+        print(f"{way}: {took / len(events) * 1e6:.0f} us an event, {took / base:.2f} times")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -381,6 +412,7 @@ def main() -> None:
         command.add_argument("--budget", type=float, default=20, help="warnings a day")
     commands.add_parser("cost").add_argument("--customers", type=int, nargs="+", default=[1000, 10_000, 100_000])
     commands.add_parser("equality").add_argument("--transactions", type=int, default=1_000_000)
+    commands.add_parser("stream").add_argument("--transactions", type=int, default=100_000)
     given = parser.parse_args()
     match given.command:
         case "amlsim":
@@ -396,6 +428,8 @@ def main() -> None:
             table(runs)
         case "rerank":
             table([reranked(seed, given.customers, given.days, given.budget, given.noise) for seed in given.seeds])
+        case "stream":
+            stream(given.transactions)
         case "cost":
             lines = cost(given.customers)
             print("\nas multiples of the first:")

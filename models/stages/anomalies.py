@@ -1,7 +1,7 @@
 """Anomalies: transactions that a model finds strange, scored many at once.
 
 Features are computed as each transaction comes, since the next one's depend on it. A row then waits until its batch is
-over, or until its customer's warnings go on (a report on it, another day): so what is told does not depend on how
+over, or until there is a report on its customer, which it may corroborate: so what is told does not depend on how
 records were batched. What a day has over the threshold is one warning, with the reasons of the strangest.
 """
 

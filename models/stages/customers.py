@@ -115,7 +115,7 @@ class CustomersStage:
         if event.event_id in state.seen.get(record.topic, ()):
             return ()
         emits: list[Emit] = []
-        if self._anomalies.waits(states.partition, key) and _goes_on(event, newest):
+        if isinstance(event, PostReport) and self._anomalies.waits(states.partition, key):
             emits += self._score(states)
             state = states.load(key, CustomerState) or state
         seen = state.seen.setdefault(record.topic, {})
@@ -211,6 +211,7 @@ class CustomersStage:
         """Tell what history says now and was not told."""
         news: Reevaluated = record.event
         key = state_key(news)
+        emits = self._score(states) if self._anomalies.waits(states.partition, key) else []
         state = states.load(key, CustomerState) or CustomerState()
         finding = news.finding
         told = news.episode()
@@ -218,7 +219,7 @@ class CustomersStage:
         episode.partners = tuple(sorted({*episode.partners, *news.partners}))
         states.save(key, state)
         warnings = self._tell(state, episode, finding.event_time, record.now, late=True)
-        return [emit for warning in warnings for emit in warning_emits(warning)]
+        return [*emits, *(emit for warning in warnings for emit in warning_emits(warning))]
 
     def _tell(
         self, state: CustomerState, changed: Episode, event_time: datetime, now: datetime, *, late: bool
@@ -253,11 +254,6 @@ class CustomersStage:
             longest = self._policies.longest(lambda one: one.heightened.days.whole if one.heightened else 0)
             first = state.newest["transactions"].date() - timedelta(days=remember + longest)
             state.reported = {name: day for name, day in state.reported.items() if day >= first}
-
-
-def _goes_on(event: Transaction | PostReport, newest: datetime | None) -> bool:
-    """Whether what is told of a customer's earlier events must be told before an event of it."""
-    return isinstance(event, PostReport) or newest is None or newest.date() != event.event_time.date()
 
 
 def state_key(event: Transaction | PostReport | Reevaluated) -> str:
