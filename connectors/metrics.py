@@ -15,6 +15,9 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from connectors.errors import LiandongError
+from models.drill import drill_of
+from models.messages import PortfolioEntry
+from models.policy import LEVELS
 from models.stage import Bins, Owed
 
 Outcome = Literal["accepted", "refused", "duplicate", "late"]
@@ -88,11 +91,18 @@ METRICS: dict[str, Metric] = {
             "Tasks that nobody has acknowledged.",
         ),
         Metric("liandong_tasks_overdue", "gauge", ("department",), "Tasks not completed and past their due time."),
+        Metric("liandong_book_exposure", "gauge", ("entity",), "An entity's outstanding loans, in base currency."),
         Metric(
-            "liandong_industry_share_ratio",
+            "liandong_industry_exposure",
             "gauge",
             ("entity", "industry"),
-            "An industry's share of an entity's book, 0 to 1.",
+            "Of that what is lent to an industry, in base currency.",
+        ),
+        Metric(
+            "liandong_industry_level",
+            "gauge",
+            ("entity", "industry"),
+            "The highest level of a limit that an industry holds: 0 none, 1 observation, 2 warning, 3 control.",
         ),
         Metric(
             "liandong_model_rows_total",
@@ -128,6 +138,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)  # processor time, memory and the start of this process
         self._counters: dict[str, Counter] = {}
         self._owed: dict[int, Mapping[Owed, int]] = {}  # by partition
+        self._entities: dict[int, set[str]] = {}  # likewise
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         self._refused: dict[tuple[str, str], int] = {}  # told one by one, before the batch that held them
@@ -218,6 +229,11 @@ class Metrics:
         self._gauges["liandong_state_keys"].remove(stage, str(partition))
         if self._owed.pop(partition, None) is not None:
             self.tasks(partition, {})
+        if stage == "portfolio":
+            for entity in self._entities.pop(partition, ()):
+                self._gauges["liandong_book_exposure"].remove(entity)
+                for name in ("liandong_industry_exposure", "liandong_industry_level"):
+                    self._gauges[name].remove_by_labels({"entity": entity})
 
     def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None:
         """The tasks of one partition that are not done; the gauges show the sum over those that this worker holds."""
@@ -248,9 +264,20 @@ class Metrics:
                 rows.labels(*labels).inc(count)
                 expected.labels(*labels).set(share)
 
-    def share(self, entity: str, industry: str, ratio: float) -> None:
-        """An industry's share of an entity's book, for the screen alone: decisions use the exact Decimal."""
-        self._gauges["liandong_industry_share_ratio"].labels(entity, industry).set(ratio)
+    def book(self, partition: int, entry: PortfolioEntry) -> None:
+        """A line of a book, for the screen alone: decisions use the exact Decimals.
+
+        A worker shows a book from its first change on.
+        """
+        if drill_of(entry.entity) is not None:
+            return
+        self._entities.setdefault(partition, set()).add(entry.entity)
+        self._gauges["liandong_book_exposure"].labels(entry.entity).set(float(entry.total))
+        if entry.dimension == "industry":
+            labels = (entry.entity, entry.member)
+            level = LEVELS.index(entry.level) + 1 if entry.level is not None else 0
+            self._gauges["liandong_industry_exposure"].labels(*labels).set(float(entry.exposure))
+            self._gauges["liandong_industry_level"].labels(*labels).set(level)
 
     def build(self, version: str, policy_version: str) -> None:
         """What is running."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from connectors.letters import dead_letter_of
 from connectors.refusals import Undecodable
+from models.messages import PortfolioEntry
 from models.risk_warning import RiskWarning
 from models.stage import Binning, Bins, Emit, Owed, Owing, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
@@ -66,6 +67,8 @@ class RunnerMetrics(Protocol):
 
     def binned(self, found: Iterable[Bins]) -> None: ...
 
+    def book(self, partition: int, entry: PortfolioEntry) -> None: ...
+
 
 class NoMetrics:
     """Counts nothing."""
@@ -93,6 +96,8 @@ class NoMetrics:
     def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
 
     def binned(self, found: Iterable[Bins]) -> None: ...
+
+    def book(self, partition: int, entry: PortfolioEntry) -> None: ...
 
 
 class StageFailed(Exception):
@@ -261,13 +266,13 @@ class StageRunner:
 
     async def _store(self, states: PartitionStates, emits: list[Sent], where: str) -> None:
         try:
-            await self._send(emits)
+            await self._send(states.partition, emits)
             keys, size = await states.store()
         except Exception as error:
             raise StageFailed(f"{self.stage.name}: {where}: not stored: {error!r}") from error
         self._metrics.stored(self.stage.name, keys, size)
 
-    async def _send(self, emits: list[Sent]) -> None:
+    async def _send(self, of: int, emits: list[Sent]) -> None:
         places: dict[tuple[str, int], list[Message]] = {}
         for emit, _ in emits:
             partition = emit.partition
@@ -284,6 +289,8 @@ class StageRunner:
             if emit.topic == WARNINGS and isinstance(emit.value, RiskWarning):
                 warning = emit.value
                 self._metrics.warning(warning.detector, warning.severity, warning.mode, ingested, acked)
+            elif isinstance(emit.value, PortfolioEntry):
+                self._metrics.book(of, emit.value)
 
     def _dead_letter(self, raw: Any, refusal: Refused | Undecodable, now: datetime) -> Emit:
         letter = dead_letter_of(raw, refusal, now)

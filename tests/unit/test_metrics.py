@@ -3,11 +3,15 @@
 import http.client
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from connectors.errors import LiandongError
 from connectors.metrics import METRICS, Metrics, serve_metrics
+from models.messages import PortfolioEntry
+from models.policy import Level
 from models.stage import Bins, Owed
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
@@ -106,7 +110,7 @@ def test_tasks_are_summed_over_the_partitions_that_are_held() -> None:
 def test_the_page_shows_the_catalogue_and_its_port_is_free_afterwards() -> None:
     metrics = Metrics()
     metrics.build("0.1.0", "cn-2026.1")
-    metrics.share("BANK1", "K", 0.25)
+    metrics.book(0, line("BANK1", "K", "25"))
     metrics.emitted("warnings", 2)
     metrics.stored("customers", 5, 500)
     with serve_metrics("127.0.0.1", 0, metrics.registry) as server:
@@ -117,7 +121,7 @@ def test_the_page_shows_the_catalogue_and_its_port_is_free_afterwards() -> None:
         with pytest.raises(LiandongError, match="LIANDONG_METRICS_PORT"):
             serve_metrics("127.0.0.1", server.port, metrics.registry)
         port = server.port
-    assert 'liandong_industry_share_ratio{entity="BANK1",industry="K"} 0.25' in page
+    assert 'liandong_industry_exposure{entity="BANK1",industry="K"} 25.0' in page
     assert 'policy_version="cn-2026.1"' in page
     for metric in METRICS.values():
         assert f"# TYPE {metric.name}" in page
@@ -131,3 +135,31 @@ def test_how_a_models_rows_lie_is_counted_by_bin() -> None:
     labels = {"model": "0e8ae5f2ab34", "feature": "score"}
     assert [value(metrics, "liandong_model_rows_total", **labels, bin=one) for one in "01"] == [5, 1]
     assert [value(metrics, "liandong_model_expected_ratio", **labels, bin=one) for one in "01"] == [0.25, 0.75]
+
+
+def line(entity: str, member: str, exposure: str, level: Level | None = None, **fields: Any) -> PortfolioEntry:
+    values: dict[str, Any] = dict.fromkeys(("limit", "hhi", "effective_number", "cr4", "net_capital"))
+    values |= {"dimension": "industry", "total": Decimal(100), "loans": 3, "share": Decimal(exposure) / 100}
+    values |= {"currency": "CNY", "as_of": NOON, "policy_version": "cn-2026.1"}
+    return PortfolioEntry(entity=entity, member=member, exposure=Decimal(exposure), level=level, **values | fields)
+
+
+def test_books_are_shown_by_industry_until_their_partition_goes() -> None:
+    metrics = Metrics()
+    metrics.book(0, line("BANK1", "K", "25", "control"))
+    metrics.book(0, line("BANK1", "C", "30", total=Decimal(120)))
+    metrics.book(1, line("BANK2", "K", "7", "observation"))
+    metrics.book(0, line("BANK1", "B7", "99", dimension="borrower", total=Decimal(120)))
+    metrics.book(1, line("drill~spring~BANK2", "K", "99"))
+    assert value(metrics, "liandong_book_exposure", entity="BANK1") == 120
+    assert value(metrics, "liandong_industry_exposure", entity="BANK1", industry="K") == 25
+    assert value(metrics, "liandong_industry_level", entity="BANK1", industry="K") == 3
+    assert value(metrics, "liandong_industry_level", entity="BANK1", industry="C") == 0
+    assert value(metrics, "liandong_industry_level", entity="BANK2", industry="K") == 1
+    assert value(metrics, "liandong_industry_exposure", entity="BANK1", industry="B7") is None
+    assert value(metrics, "liandong_book_exposure", entity="drill~spring~BANK2") is None
+    metrics.state_keys("portfolio", 0, 1)
+    metrics.forget_partition([], "portfolio", 0)
+    assert value(metrics, "liandong_book_exposure", entity="BANK1") is None
+    assert value(metrics, "liandong_industry_exposure", entity="BANK1", industry="K") is None
+    assert value(metrics, "liandong_industry_level", entity="BANK2", industry="K") == 1
