@@ -6,14 +6,11 @@ python -m connectors.dashboards --check     fails when the files there are not w
 Queries use the metrics of `connectors.metrics` and the rules of `deploy/prometheus/recording.yml` and no others.
 """
 
-import argparse
 import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
+from connectors.generated import Generated
 from connectors.grafana import Dashboard, Panel, document
-from connectors.settings import Settings
 
 GREEN_RED = ((None, "green"), (1, "red"))
 
@@ -291,29 +288,7 @@ def generate() -> dict[str, str]:
     return {f"{one.uid}.json": json.dumps(document(one), indent=2, ensure_ascii=False) + "\n" for one in DASHBOARDS}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or say which of them are not what this release shows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="write deploy/grafana/dashboards/")
-    what.add_argument("--check", action="store_true", help="fail where the files there are others")
-    given = parser.parse_args(arguments)
-    folder = Settings.from_env().deploy_dir() / "grafana" / "dashboards"
-    other = [name for name, text in generate().items() if not _is(folder / name, text)]
-    if given.check:
-        for name in other:
-            print(f"not up to date: {folder / name}; run: python -m connectors.dashboards --write")
-        return 1 if other else 0
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in other:
-        (folder / name).write_text(generate()[name], encoding="utf-8")
-        print(f"written: {folder / name}")
-    return 0
-
-
-def _is(file: Path, text: str) -> bool:
-    return file.is_file() and file.read_text("utf-8") == text
-
+FILES = Generated("connectors.dashboards", __doc__, "grafana/dashboards", generate)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(FILES.main())

@@ -15,9 +15,9 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from connectors.errors import LiandongError
+from models.credit.limits import level_rank
 from models.drill import drill_of
 from models.messages import PortfolioEntry
-from models.policy import LEVELS
 from models.stage import Bins, Owed
 
 Outcome = Literal["accepted", "refused", "duplicate", "late"]
@@ -275,9 +275,8 @@ class Metrics:
         self._gauges["liandong_book_exposure"].labels(entry.entity).set(float(entry.total))
         if entry.dimension == "industry":
             labels = (entry.entity, entry.member)
-            level = LEVELS.index(entry.level) + 1 if entry.level is not None else 0
             self._gauges["liandong_industry_exposure"].labels(*labels).set(float(entry.exposure))
-            self._gauges["liandong_industry_level"].labels(*labels).set(level)
+            self._gauges["liandong_industry_level"].labels(*labels).set(level_rank(entry.level))
 
     def build(self, version: str, policy_version: str) -> None:
         """What is running."""

@@ -9,7 +9,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +127,6 @@ def load_reranker(name: str, directory: Path) -> Reranker:
     if not isinstance(found, Reranker):
         raise BadModel(f"{name} is an anomaly model, which orders no queue", "name a re-ranker")
     return found
-
-
-def load_models(directory: Path, names: Iterable[str]) -> dict[str, Model]:
-    """The models of these hashes.
-
-    Raises:
-        BadModel: as `load_model`.
-    """
-    return {name: load_model(name, directory) for name in dict.fromkeys(names)}
 
 
 class ModelStore(Mapping[str, Model]):

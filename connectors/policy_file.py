@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from connectors.errors import LiandongError
-from connectors.model_file import ModelStore, load_models
+from connectors.model_file import ModelStore
 from models.policy import Policy, PolicyError, PolicyHistory, parse_policy
 
 
@@ -35,7 +35,8 @@ def load_policies(path: Path, models: Path | None = None) -> PolicyHistory:
     policies = PolicyHistory(load_policy(path))
     if models is not None:
         policies.models = ModelStore(models)
-        load_models(models, named_models(policies))
+        for name in named_models(policies):
+            policies.models[name]  # read now, so that what is missing stops the start
     return policies
 
 

@@ -4,19 +4,17 @@ python -m connectors.schemas --write     writes deploy/schemas/
 python -m connectors.schemas --check     fails when the files there are not what this release speaks
 """
 
-import argparse
 import json
 import re
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from connectors.settings import Settings
+from connectors.generated import Generated
 from connectors.texts import id_fields
 from connectors.topics import TOPICS, Message, TopicSpec
 from models.events import MONEY_KINDS, Action, Event, LoanEvent
@@ -91,41 +89,6 @@ def asyncapi() -> dict[str, Any]:
         "operations": operations,
         "components": {"messages": messages},
     }
-
-
-def drifted(folder: Path) -> list[str]:
-    """The files of a folder that are missing, changed or no longer generated."""
-    files = generate()
-    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*") if path.is_file()}
-    return sorted(name for name in files.keys() | there.keys() if files.get(name) != there.get(name))
-
-
-def write(folder: Path) -> list[str]:
-    """Make a folder hold exactly the generated files. Returns the names of those that changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    changed = drifted(folder)
-    files = generate()
-    for name in changed:
-        if name in files:
-            (folder / name).write_text(files[name], encoding="utf-8", newline="\n")
-        else:
-            (folder / name).unlink()
-    return changed
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m connectors.schemas", description=(__doc__ or "").split("\n")[0])
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="write the files")
-    what.add_argument("--check", action="store_true", help="fail when the files are not up to date")
-    parser.add_argument("--folder", type=Path, help="where the files are (default: schemas/ of the deploy folder)")
-    options = parser.parse_args(arguments)
-    folder = options.folder or Settings.from_env().deploy_dir() / "schemas"
-    names = write(folder) if options.write else drifted(folder)
-    for name in names:
-        sys.stdout.write(f"{'written' if options.write else 'not up to date'}: {folder / name}\n")
-    return 1 if names and options.check else 0
 
 
 def _structs(struct: type[Struct]) -> Iterator[type[Struct]]:
@@ -223,5 +186,7 @@ def _yaml(value: Any, indent: str = "") -> Iterator[str]:
             yield f"{lead.rstrip()} {json.dumps(item, ensure_ascii=False)}"
 
 
+FILES = Generated("connectors.schemas", __doc__, "schemas", generate)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(FILES.main())

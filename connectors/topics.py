@@ -402,6 +402,15 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
 TOPICS: dict[str, TopicSpec] = {spec.name: spec for spec in _CATALOGUE}
 
 
+# Each keeps its states in a topic of its own.
+STAGES = ("customers", "borrowers", "portfolio", "activity", "cases")
+
+
+def state_topics(app_id: str) -> dict[str, TopicSpec]:
+    """Specs of the topics in which the pipeline's stages keep their states, by name."""
+    return changelogs(f"{app_id}-{name}-state-changelog" for name in STAGES)
+
+
 def changelogs(names: Iterable[str]) -> dict[str, TopicSpec]:
     """Specs of the state changelogs that the workers keep, by the names they give them.
 

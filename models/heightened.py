@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from models.events import PostReport
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Reason
+from models.texts import plural
 
 KINDS = frozenset({"abnormal_transaction", "doubtful_document"})
 
@@ -93,5 +94,5 @@ def _reason(report_id: str, days: int) -> Reason:
         unit="days",
         text_zh=f"柜员报告{report_id}之后{days}日内（含报告当日），该客户全部账户按更严格的标准判断。",
         text_en=f"After report {report_id} all of the customer's accounts are judged more strictly for "
-        f"{days} day{'s' if days > 1 else ''}, the report's own included.",
+        f"{plural(days, 'day')}, the report's own included.",
     )

@@ -10,7 +10,7 @@ from connectors.codec import Codec
 from connectors.metrics import Metrics, serve_metrics
 from connectors.policy_file import load_policies
 from connectors.settings import Settings
-from connectors.topics import TopicSpec, changelogs
+from connectors.topics import TopicSpec, state_topics
 from models.policy import PolicyHistory
 from models.stage import Stage
 from models.stages.activity import ActivityStage
@@ -20,8 +20,6 @@ from models.stages.customers import CustomersStage
 from models.stages.portfolio import PortfolioStage
 from streams.app import run_worker
 from streams.reference import ReferenceFollower, load_references
-
-STAGES = ("customers", "borrowers", "portfolio", "activity", "cases")
 
 
 def build_stages(policies: PolicyHistory, settings: Settings) -> tuple[Stage, ...]:
@@ -38,7 +36,7 @@ def build_stages(policies: PolicyHistory, settings: Settings) -> tuple[Stage, ..
 
 def changelog_topics(settings: Settings) -> list[TopicSpec]:
     """The topics in which the stages' states are kept."""
-    return list(changelogs(f"{settings.app_id}-{name}-state-changelog" for name in STAGES).values())
+    return list(state_topics(settings.app_id).values())
 
 
 def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None = None) -> int:

@@ -17,12 +17,12 @@ from msgspec import Struct, field
 
 from models.detectors.amounts import classify, counts, measure
 from models.detectors.missing_control import lacking
-from models.detectors.texts import CLASS_NAMES, plural
 from models.episodes import Episode, observe
 from models.events import Transaction
 from models.messages import LargeBooking
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window
+from models.texts import CLASS_NAMES, plural
 
 DETECTOR = "inspection"
 VERSION = 1

@@ -5,11 +5,11 @@ from datetime import date, datetime
 
 from msgspec import Struct, field
 
-from models.detectors.texts import plural
 from models.episodes import Episode, observe
 from models.messages import MissingRate
 from models.policy import PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window
+from models.texts import plural
 
 DETECTOR = "missing_rate"
 VERSION = 1

@@ -9,10 +9,10 @@ from datetime import date
 from msgspec import Struct
 
 from models.activity.bands import Judged, Side, shown
-from models.detectors.texts import plural
 from models.episodes import Episode, observe
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import Finding, Reason, Window
+from models.texts import plural
 
 DETECTOR = "silence"
 VERSION = 1

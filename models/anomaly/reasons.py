@@ -58,16 +58,13 @@ def reasons(model: Model, row: Sequence[float], score: float, threshold: float, 
         text_en=f"Model {name[:8]} finds the transaction strange beside its customer's habit: it scores {score:.4f}, "
         f"a warning is due from {threshold:.4f}.",
     )
-    usual, places = normal(model), {one.id: place for place, one in enumerate(FEATURES)}
-    found = []
-    for feature, _ in drivers(model, row)[:MOST_REASONS]:
-        place = places[feature.id]
-        found.append(_reason(model, feature, row[place], float(usual[place])))
-    return (first, *found)
+    usual = normal(model)
+    return (first, *(_reason(model, feature, row, usual) for feature, _ in drivers(model, row)[:MOST_REASONS]))
 
 
-def _reason(model: Model, feature: Feature, value: float, usual: float) -> Reason:
-    peers = model.card.reference[FEATURES.index(feature)]
+def _reason(model: Model, feature: Feature, row: Sequence[float], normals: Floats) -> Reason:
+    place = FEATURES.index(feature)
+    value, usual, peers = row[place], float(normals[place]), model.card.reference[place]
     low = value < usual
     edge = peers.low if low else peers.high
     own = feature.id in AGAINST_HABIT

@@ -14,10 +14,10 @@ from typing import NamedTuple, get_args
 
 from models.credit.book import Loan, Loans
 from models.credit.indices_exact import EXACT, six_places
-from models.detectors.texts import plural
 from models.events import Classification, LoanEvent
 from models.policy import Figure, Misclassification, Policy
 from models.risk_warning import Finding, Reason, Severity, Window
+from models.texts import plural
 
 DETECTOR = "misclassification"
 VERSION = 1

@@ -13,11 +13,11 @@ from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, TransactionClass, counts, measure, sum_against
 from models.detectors.settled import settled
-from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import Transaction
 from models.policy import DormantReactivation as Rule
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, severity_rank
+from models.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 
 
 class Flow(Struct):

@@ -14,12 +14,12 @@ from msgspec import Struct, field
 from models.detectors.amounts import counts, measure
 from models.detectors.blocks import block_of, length_mark
 from models.detectors.counterparties import Dealings, payee_of, suspicions
-from models.detectors.texts import DIRECTION_NAMES
 from models.events import PostReport, Transaction
 from models.heightened import heightened_reasons, report_on
 from models.policy import FrequentLargeTransfers as Rule
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Severity, Window, raised, severity_rank
+from models.texts import DIRECTION_NAMES
 
 
 class LargeTransfer(Struct, frozen=True, order=True):

@@ -10,11 +10,11 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, counts, measure
-from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import Transaction
 from models.policy import LargeTransaction as Rule
 from models.policy import Policy, PolicyHistory
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Severity, Window
+from models.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 
 
 class DaySum(Struct):

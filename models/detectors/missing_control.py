@@ -11,11 +11,11 @@ from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, measure_against
 from models.detectors.day_evidence import DayEvidence
-from models.detectors.texts import VERBS, plural
 from models.events import Transaction
 from models.policy import Amounts, Policy, PolicyHistory
 from models.policy import MissingControl as Rule
 from models.risk_warning import Finding, Reason, raised
+from models.texts import VERBS, plural
 
 CODES = {"identity": "identity_not_verified", "approval": "approval_missing"}
 LACKS = {

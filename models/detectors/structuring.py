@@ -13,12 +13,12 @@ from msgspec import Struct, field
 
 from models.detectors.amounts import Measured, counts, measure, sum_against
 from models.detectors.blocks import block_of, length_mark, window_start
-from models.detectors.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 from models.events import PostReport, Transaction
 from models.heightened import heightened_reasons, report_on
 from models.policy import Policy, PolicyHistory
 from models.policy import Structuring as Rule
 from models.risk_warning import MAX_EVIDENCE, Finding, Reason, Window, severity_rank
+from models.texts import CLASS_NAMES, DIRECTION_NAMES, VERBS, plural
 
 
 class Near(Struct, frozen=True, order=True):

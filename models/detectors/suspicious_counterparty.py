@@ -11,11 +11,11 @@ from models.detectors.amounts import measure_against
 from models.detectors.counterparties import Dealings, payee_of
 from models.detectors.day_evidence import DayEvidence
 from models.detectors.settled import settled
-from models.detectors.texts import VERBS, plural
 from models.events import Transaction
 from models.policy import Policy, PolicyHistory
 from models.policy import SuspiciousCounterparty as Rule
 from models.risk_warning import Finding, Reason, raised
+from models.texts import VERBS, plural
 
 KINDS = {"account": ("账号", "account"), "name": ("名称", "name"), "country": ("国家或地区", "country")}
 # Entries named in one warning; the watch list names all of them.

@@ -21,8 +21,7 @@ def anomalies(
     Raises:
         KeyError: a model is not there.
     """
-    rows = feature_frame(transactions, policies)
-    rows = real(rows)
+    rows = real(feature_frame(transactions, policies))
     found = {}
     for detector, which in (("anomaly", "model"), ("anomaly_challenger", "challenger")):
 

@@ -7,6 +7,7 @@ import polars as pl
 import typer
 from rich.progress import Progress
 
+from connectors.cases import read_cases
 from connectors.errors import LiandongError
 from connectors.model_file import load_reranker, save_model
 from connectors.records import TopicReader
@@ -42,7 +43,7 @@ def learn_(
     settings = broker_settings()
     policies, _ = in_use(settings)
     with progress() as bar:
-        told, cases = _told(settings, policies, bar), _cases(settings)
+        told, cases = _told(settings, policies, bar), read_cases(settings)
         labels = _labels(cases.values())
         queue = queue_frame(told, _features(settings, policies, bar))
         decided = _decided(told, labels)
@@ -74,7 +75,7 @@ def queue_(
     """List the open cases on customers in the order in which to look into them."""
     settings = broker_settings()
     policies, _ = in_use(settings)
-    found = [one for one in _cases(settings).values() if _queued(one)]
+    found = [one for one in read_cases(settings).values() if _queued(one)]
     found.sort(key=lambda one: (-severity_rank(one.severity), one.opened_at, one.case_id))
     scores: dict[str, float] = {}
     if reranker is not None:
@@ -106,16 +107,16 @@ def _row(place: int, case: Case, score: float | None) -> dict[str, Any]:
     }
 
 
-def _cases(settings: Settings) -> dict[str, Case]:
+def newest_warnings(settings: Settings) -> dict[str, RiskWarning]:
+    """Each warning as it stands, by id."""
     with TopicReader(settings) as reader:
-        return newest((case for _, case in reader.events("cases")), lambda one: one.case_id)
+        return newest((one for _, one in reader.events("warnings")), lambda one: one.warning_id)
 
 
 def _told(settings: Settings, policies: PolicyHistory, bar: Progress) -> pl.DataFrame:
     """warning_id, customer_id, day, detector, rank of each live warning on a customer, as it stands."""
     task = bar.add_task("reading warnings", total=None)
-    with TopicReader(settings) as reader:
-        told: dict[str, RiskWarning] = newest((one for _, one in reader.events("warnings")), lambda one: one.warning_id)
+    told = newest_warnings(settings)
     bar.remove_task(task)
     day_of = policies.latest.bank_calendar.day_of
     rows = [

@@ -5,6 +5,7 @@ in force from a midnight on. What judged yesterday stays what it was.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -13,21 +14,18 @@ import tomlkit
 import typer
 from rich.table import Table
 
+from connectors.cases import read_cases
 from connectors.errors import LiandongError
 from connectors.model_file import load_model
 from connectors.policy_file import load_policy
-from connectors.records import TopicReader
-from connectors.references import POLICY, newest, reading
 from connectors.settings import Settings
 from models.anomaly.feedback import decisions
 from models.anomaly.promotion import Standing, compared
 from models.policy import Policy, PolicyError, PolicyHistory, parse_policy
 from models.reference import PolicyVersion
-from models.response.case import Case
-from models.revisions import newest as newest_of
-from models.risk_warning import RiskWarning
 from models.stages.anomalies import CHALLENGER, CHAMPION
 from streams.commands.feedback import app as app
+from streams.commands.feedback import newest_warnings
 from streams.commands.keeping import EmployeeOption, FormatOption, broker_settings, in_use, today
 from streams.commands.output import Format, command, notes, out, print_json
 from streams.commands.policies import propose_text
@@ -68,7 +66,7 @@ def promote_(
     """
     settings = broker_settings()
     folder = directory or settings.models
-    policies, _ = in_use(settings)
+    policies, loaded = in_use(settings)
     model = _stored(name, folder)
     last = policies.versions[-1].detectors.anomaly
     beside = last.challenger if challenger is None else None if challenger == NONE else _stored(challenger, folder)
@@ -76,7 +74,8 @@ def promote_(
         if challenger is not None:
             raise LiandongError("the challenger is the model itself", "name another, or --challenger none")
         beside = None
-    _propose(settings, policies, (model, beside), employee, approver, start, f"model {model[:8]} judges", format)
+    base = _latest(settings, policies, loaded.approved)
+    _propose(settings, policies, base, (model, beside), employee, approver, start, f"model {model[:8]} judges", format)
 
 
 @app.command("rollback")
@@ -91,7 +90,7 @@ def rollback_(
     The model that is given up becomes the challenger, so that it can be seen further.
     """
     settings = broker_settings()
-    policies, _ = in_use(settings)
+    policies, loaded = in_use(settings)
     now = policies.versions[-1].detectors.anomaly.model
     before = [one.detectors.anomaly.model for one in policies.versions if one.detectors.anomaly.model != now]
     if not before:
@@ -106,7 +105,8 @@ def rollback_(
         )
     start = datetime.combine(day, datetime.min.time())
     said = f"back to model {before[-1][:8]}" if before[-1] else "back to no model"
-    _propose(settings, policies, (before[-1], now), employee, approver, start, said, format, retroactive=True)
+    base = _latest(settings, policies, loaded.approved)
+    _propose(settings, policies, base, (before[-1], now), employee, approver, start, said, format, retroactive=True)
 
 
 @app.command("compare")
@@ -125,11 +125,8 @@ def compare_(
     first = since.date() if since else last - timedelta(days=29)
     if first > last:
         raise LiandongError(f"--since {first} is after --until {last}", "give an earlier day")
-    with TopicReader(settings) as reader:
-        warnings = (one for _, one in reader.events("warnings"))
-        told: dict[str, RiskWarning] = newest_of(warnings, lambda one: one.warning_id)
-        cases: dict[str, Case] = newest_of((one for _, one in reader.events("cases")), lambda one: one.case_id)
-    confirmed = {one.warning_id: one.confirmed for one in decisions(cases.values())}
+    told = newest_warnings(settings)
+    confirmed = {one.warning_id: one.confirmed for one in decisions(read_cases(settings).values())}
     day_of = policies.latest.bank_calendar.day_of
     rows = [
         (one.detector, one.subject, day_of(one.window.start), confirmed.get(one.warning_id))
@@ -176,6 +173,7 @@ def _stored(name: str, folder: Path) -> str:
 def _propose(
     settings: Settings,
     policies: PolicyHistory,
+    base: Written,
     models: tuple[str | None, str | None],
     employee: str,
     approver: str,
@@ -185,7 +183,6 @@ def _propose(
     *,
     retroactive: bool = False,
 ) -> None:
-    base = _latest(settings, policies)
     day = start.date() if start is not None else today(base.policy) + timedelta(days=1)
     names = {one.version for one in policies.versions}
     text = with_models(base, models, _new_name(base.policy, day, names), day, employee, approver)
@@ -225,13 +222,11 @@ def with_models(
     return tomlkit.dumps(document)
 
 
-def _latest(settings: Settings, policies: PolicyHistory) -> Written:
+def _latest(settings: Settings, policies: PolicyHistory, approved: Mapping[str, PolicyVersion]) -> Written:
     """The newest version that was approved, or LIANDONG_POLICY."""
     policy = policies.versions[-1]
-    with reading(settings) as reader:
-        published: dict[str, PolicyVersion] = newest(reader, POLICY)
-    for one in published.values():
-        if one.version == policy.version and one.state == "approved":
+    for one in approved.values():
+        if one.version == policy.version:
             return Written(policy, one.text)
     file = settings.policy_path()
     return Written(load_policy(file), file.read_text("utf-8"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from connectors.dashboards import DASHBOARDS, generate, main
+from connectors.dashboards import DASHBOARDS, FILES, generate
 from connectors.grafana import COLUMNS, Dashboard, document
 from connectors.metrics import METRICS
 from tests.data import ROOT
@@ -17,7 +17,7 @@ every_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda on
 
 
 def test_the_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check"]) == 0, capsys.readouterr().out
+    assert FILES.main(["--check"]) == 0, capsys.readouterr().out
     assert {file.name for file in (GRAFANA / "dashboards").iterdir()} == generate().keys()
 
 

@@ -63,6 +63,7 @@ def topics(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Topics:
             desk.take(one)
     made.held["cases"] = list(desk.cases.values())
     monkeypatch.setattr(feedback, "TopicReader", made)
+    monkeypatch.setattr("connectors.cases.TopicReader", made)
     monkeypatch.setattr(keeping, "with_broker", lambda settings: settings)
     monkeypatch.setattr(feedback, "in_use", lambda settings: (keeping.load_policies(settings.policy_path()), None))
     return made

@@ -7,12 +7,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from connectors.kubernetes import PARTITIONS, REPLICAS, STAGES, main
+from connectors.kubernetes import FILES, PARTITIONS, REPLICAS
 from connectors.settings import Settings
-from connectors.topics import TOPICS
+from connectors.topics import STAGES, TOPICS
 from connectors.variables import VARIABLES
+from models.policy import PolicyHistory
 from streams import wiring
 from tests.data import ROOT
+from tests.response import POLICY
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))
@@ -50,8 +52,8 @@ def test_a_wrong_manifest_would_be_found() -> None:
 
 
 def test_topics_are_those_of_the_catalogue_and_of_the_states(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check"]) == 0, capsys.readouterr().out
-    assert STAGES == wiring.STAGES
+    assert FILES.main(["--check"]) == 0, capsys.readouterr().out
+    assert tuple(one.name for one in wiring.build_stages(PolicyHistory(POLICY), Settings())) == STAGES
     topics = {one["metadata"]["name"]: one["spec"] for one in DOCUMENTS if one["kind"] == "KafkaTopic"}
     states = {one.name for one in wiring.changelog_topics(Settings())}
     assert topics.keys() == TOPICS.keys() | states

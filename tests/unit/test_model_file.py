@@ -16,9 +16,9 @@ from sklearn.linear_model import LinearRegression
 from connectors.model_file import (
     CARD,
     BadModel,
+    ModelStore,
     from_bytes,
     load_model,
-    load_models,
     save_model,
     stored_models,
     to_bytes,
@@ -68,7 +68,7 @@ def test_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     name = "0" * 64
     with pytest.raises(BadModel, match=f"there is no model {name}"):
-        load_models(tmp_path, [name])
+        ModelStore(tmp_path)[name]
     with pytest.raises(BadModel, match="no hash of a model"):
         load_model("../secret", tmp_path)
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from connectors.errors import LiandongError
+from connectors.references import Loaded
 from models.anomaly.promotion import compared
 from models.policy import Policy, PolicyHistory, parse_policy
 from streams.cli import app
@@ -72,6 +73,12 @@ def version(policy: Policy, name: str, day: date, model: str | None) -> Policy:
     return replace(policy, policy=replace(policy.policy, version=name, valid_from=start), detectors=rules)
 
 
+def in_use(monkeypatch: pytest.MonkeyPatch, policies: PolicyHistory) -> None:
+    """Let the commands find these versions, without a broker."""
+    monkeypatch.setattr(promotion, "broker_settings", lambda: None)
+    monkeypatch.setattr(promotion, "in_use", lambda settings: (policies, Loaded({}, [], [], {})))
+
+
 @pytest.mark.parametrize(("began", "starts"), [(-3, 0), (0, 1), (4, 5)])
 def test_a_rollback_holds_from_today_unless_a_version_begins_there(
     monkeypatch: pytest.MonkeyPatch, policy: Policy, began: int, starts: int
@@ -80,9 +87,8 @@ def test_a_rollback_holds_from_today_unless_a_version_begins_there(
     first = version(policy, "one", day - timedelta(days=30), A)
     policies = PolicyHistory(first, version(policy, "two", day + timedelta(days=began), B))
     proposed: list[Any] = []
-    monkeypatch.setattr(promotion, "broker_settings", lambda: None)
-    monkeypatch.setattr(promotion, "in_use", lambda settings: (policies, None))
-    monkeypatch.setattr(promotion, "_latest", lambda settings, policies: base())
+    in_use(monkeypatch, policies)
+    monkeypatch.setattr(promotion, "_latest", lambda settings, policies, approved: base())
     monkeypatch.setattr(promotion, "propose_text", lambda *arguments: proposed.append(arguments))
     done = CliRunner().invoke(app, ["models", "rollback", "--as", "ma", "--approver", "wei"])
     assert done.exit_code == 0, done.output
@@ -94,8 +100,7 @@ def test_a_rollback_holds_from_today_unless_a_version_begins_there(
 
 
 def test_there_is_nothing_to_go_back_to(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
-    monkeypatch.setattr(promotion, "broker_settings", lambda: None)
-    monkeypatch.setattr(promotion, "in_use", lambda settings: (PolicyHistory(policy), None))
+    in_use(monkeypatch, PolicyHistory(policy))
     done = CliRunner().invoke(app, ["models", "rollback", "--as", "ma", "--approver", "wei"])
     assert done.exit_code != 0
     assert "no other model has judged before" in done.output
@@ -131,8 +136,7 @@ def test_models_that_found_nothing_agree() -> None:
 
 
 def test_a_first_day_after_the_last_is_refused(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
-    monkeypatch.setattr(promotion, "broker_settings", lambda: None)
-    monkeypatch.setattr(promotion, "in_use", lambda settings: (PolicyHistory(policy), None))
+    in_use(monkeypatch, PolicyHistory(policy))
     done = CliRunner().invoke(app, ["models", "compare", "--since", "2026-03-02", "--until", "2026-03-01"])
     assert done.exit_code != 0
     assert "--since 2026-03-02 is after" in done.output

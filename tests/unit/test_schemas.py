@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from connectors.codec import encode
-from connectors.schemas import asyncapi, drifted, generate, main, topic_schema
+from connectors.schemas import FILES, asyncapi, generate, topic_schema
 from connectors.topics import TOPICS
 from tests.data import ROOT
 from tests.golden.test_refused_values import CASES, VALID, put
@@ -34,7 +34,7 @@ def validator(topic: str) -> jsonschema.Draft202012Validator:
 
 
 def test_the_files_are_up_to_date() -> None:
-    assert drifted(ROOT / "deploy" / "schemas") == [], "run: python -m connectors.schemas --write"
+    assert FILES.drifted(ROOT / "deploy" / "schemas") == [], "run: python -m connectors.schemas --write"
 
 
 def test_generating_twice_gives_the_same() -> None:
@@ -85,16 +85,16 @@ def test_the_asyncapi_page_names_every_topic_its_key_and_its_schema() -> None:
 
 
 def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check", "--folder", str(tmp_path)]) == 1
-    assert main(["--write", "--folder", str(tmp_path)]) == 0
-    assert main(["--check", "--folder", str(tmp_path)]) == 0
+    assert FILES.main(["--check", "--folder", str(tmp_path)]) == 1
+    assert FILES.main(["--write", "--folder", str(tmp_path)]) == 0
+    assert FILES.main(["--check", "--folder", str(tmp_path)]) == 0
     (tmp_path / "loans.schema.json").write_text("{}")
     (tmp_path / "gossip.schema.json").write_text("{}")
     capsys.readouterr()
-    assert main(["--check", "--folder", str(tmp_path)]) == 1
+    assert FILES.main(["--check", "--folder", str(tmp_path)]) == 1
     assert [line.rpartition("/")[2] for line in capsys.readouterr().out.splitlines()] == [
         "gossip.schema.json",
         "loans.schema.json",
     ]
-    assert main(["--write", "--folder", str(tmp_path)]) == 0
+    assert FILES.main(["--write", "--folder", str(tmp_path)]) == 0
     assert not (tmp_path / "gossip.schema.json").exists()
