@@ -162,7 +162,7 @@ def take(policies: PolicyHistory, item: Reference, approved: dict[str, PolicyVer
             )
         return False
     policy = published_policy(item)
-    if any(one.version == policy.version and one != policy for one in policies.versions):
+    if any(one.version == policy.version and one != policy for one in policies.known):
         raise VersionConflict(
             f"policy {item.version} on the topic has other figures than the {item.version} in use here; "
             "a version is immutable",

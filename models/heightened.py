@@ -28,7 +28,7 @@ class HeightenedHistory(PolicyHistory):
 
     def __init__(self, base: PolicyHistory, reported: Mapping[str, date]) -> None:
         self._base = base
-        self.versions, self.mutes, self.models = base.versions, base.mutes, base.models
+        self.known, self.versions, self.mutes, self.models = base.known, base.versions, base.mutes, base.models
         spans = ((day, name, heightened_days(day, base)) for name, day in reported.items())
         self._spans = [(name, *days) for _, name, days in sorted(spans) if days is not None]
 

@@ -78,6 +78,8 @@ def _head(policy: Policy) -> Iterator[str]:
     head, calendar = policy.policy, policy.bank_calendar
     if head.proposed_by.strip().casefold() == head.approved_by.strip().casefold():
         yield "policy.approved_by must differ from policy.proposed_by"
+    if head.replaces == head.version:
+        yield "policy.replaces must name another version than policy.version"
     midnight = calendar.day_window(calendar.day_of(head.valid_from))[0]
     # In UTC: an hour that the clock shows twice is never equal to a time of another zone.
     if midnight.astimezone(UTC) != head.valid_from.astimezone(UTC):

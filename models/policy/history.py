@@ -5,14 +5,14 @@ whatever order its events come.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from models.mutes import Mutes
 from models.policy.figures import Figure, PolicyError
 from models.policy.parse import parse_policy
+from models.policy.succession import in_force
 from models.policy.version import Policy
 from models.reference import Mute, PolicyVersion, Rate, same_person
 from models.watch_list import WatchEntry, WatchList
@@ -27,19 +27,21 @@ class PolicyHistory:
     rate given for it. What arrives later is taken with `take`; whoever holds the history then judges by it.
 
     Attributes:
-        versions: in the order in which they come into force.
+        versions: in the order in which they come into force, without those that others replace.
+        known: these and those that were replaced.
         mutes: who need not be told of what.
         models: anomaly models by their hash, of those that versions name.
 
     Raises:
-        PolicyError: no version, two versions of one name or day, versions that differ in zone or currencies, or a
-            rate for the currency that all others are measured in.
+        PolicyError: no version, two versions of one name, or of one day of which neither replaces the other, versions
+            that differ in zone or currencies, or a rate for the currency that all others are measured in.
     """
 
     def __init__(self, *versions: Policy, rates: Iterable[Rate] = (), watch_list: Iterable[WatchEntry] = ()) -> None:
         if not versions:
             raise PolicyError("at least one policy version is needed")
-        self.versions = _in_order(versions)
+        self.known = versions
+        self.versions = in_force(versions)
         self.mutes = Mutes()
         self.models: Mapping[str, Any] = {}  # of `models.anomaly.model`, which policies know nothing of
         self._rates = {(rate.currency, rate.as_of): rate for rate in rates}
@@ -68,9 +70,13 @@ class PolicyHistory:
         if isinstance(item, PolicyVersion):
             return item.state == "approved" and self.take(published_policy(item))
         if isinstance(item, Policy):
-            if item in self.versions:
+            if item in self.known:
                 return False
-            self.versions = _in_order((*self.versions, item))
+            before = self.versions
+            self.versions = in_force((*self.known, item))
+            self.known = (*self.known, item)
+            if self.versions == before:
+                return False  # another had replaced it before it came
         elif isinstance(item, Rate):
             self._check_rate(item)
             if self._rates.get((item.currency, item.as_of)) == item:
@@ -191,55 +197,3 @@ def published_policy(published: PolicyVersion) -> Policy:
         if outside_by is not None and not same_person(outside_by, inside):
             raise PolicyError(f"{published.event_id}: policy.{what} is {inside} in its text, but it was {outside_by}")
     return policy
-
-
-def _in_order(versions: Iterable[Policy]) -> tuple[Policy, ...]:
-    """Versions by the day from which they hold, checked against one another."""
-    ordered = tuple(sorted(versions, key=lambda policy: policy.policy.valid_from))
-    _check_names(ordered)
-    for one, other in pairwise(ordered):
-        _check_successor(one, other)
-    return ordered
-
-
-def _check_names(versions: tuple[Policy, ...]) -> None:
-    names = [policy.version for policy in versions]
-    for name in names:
-        if names.count(name) > 1:
-            raise PolicyError(f"there are two policies called {name}; a version is immutable, give the new one a name")
-
-
-def _check_successor(one: Policy, other: Policy) -> None:
-    if problems := list(successor_problems(one, other)):
-        raise PolicyError("; ".join(problems))
-
-
-def successor_problems(one: Policy, other: Policy) -> Iterator[str]:
-    """Why a version cannot follow another in one pipeline, each as a sentence that names the key."""
-    if one.policy.valid_from == other.policy.valid_from:
-        yield f"{one.version} and {other.version} hold from the same instant"
-    for what, mine, theirs in (
-        ("calendar.timezone", one.calendar.timezone, other.calendar.timezone),
-        ("money.base", one.money.base, other.money.base),
-        ("money.foreign", one.money.foreign, other.money.foreign),
-    ):
-        if mine != theirs:
-            yield (
-                f"{other.version} has {what} {theirs}, {one.version} had {mine}: sums and days under way would change "
-                "their meaning; start a pipeline of its own"
-            )
-    yield from _late_events(*sorted((one, other), key=lambda policy: policy.policy.valid_from))
-
-
-def _late_events(one: Policy, other: Policy) -> Iterator[str]:
-    """What a later version looks back on must be over, however late the events of the one before it may come."""
-    late = one.events.lateness.whole
-    for what, days, least in (
-        ("detectors.scatter_gather.within", other.detectors.scatter_gather.within.whole, late + 2),
-        ("counterparties.new_after", other.counterparties.new_after.whole, late + 2),
-    ):
-        if days < least:
-            yield (
-                f"{other.version} has {what} {days}, which must be at least {least}: under {one.version} events may "
-                f"come {late} days late, and would change what has been judged"
-            )

@@ -44,6 +44,7 @@ class Head(Part, frozen=True, kw_only=True):
     title_en: str
     proposed_by: str
     approved_by: str
+    replaces: str | None = None  # the version that it holds in place of, from that one's very first day on
 
 
 class Money(Part, frozen=True, kw_only=True):

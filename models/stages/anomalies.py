@@ -30,11 +30,13 @@ class Strange(Struct):
     """The transactions of a customer's day that reach the threshold.
 
     Args:
+        model: by which they do; two judge one day where a version replaces another in its course.
         evidence: (time, event id) of the `MAX_EVIDENCE` oldest.
         score, event_id, row: of the strangest.
     """
 
     day: date
+    model: str
     count: int = 0
     evidence: list[tuple[datetime, str]] = field(default_factory=list)
     score: float = float("-inf")
@@ -146,13 +148,13 @@ class Anomalies:
     def finding(self, habits: Habits, scored: Scored) -> Finding:
         """Take a row into its day, and say what the day looks like now."""
         one = scored.waiting
-        strange = habits.strange.get(scored.detector)
-        if strange is None or strange.day != one.day:
-            strange = habits.strange[scored.detector] = Strange(one.day)
-        strange.take(one.event_id, one.event_time, scored.score, one.row)
         policy = self._policies.on(one.day)
         rule = policy.detectors.anomaly
         name = dict(_models(rule))[scored.detector]
+        strange = habits.strange.get(scored.detector)
+        if strange is None or (strange.day, strange.model) != (one.day, name):
+            strange = habits.strange[scored.detector] = Strange(one.day, name)
+        strange.take(one.event_id, one.event_time, scored.score, one.row)
         threshold = self._threshold(name, float(rule.budget.value))
         return Finding(
             subject=f"customer:{one.customer_id}",

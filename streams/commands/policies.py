@@ -15,7 +15,7 @@ from connectors.policy_file import load_policy
 from connectors.references import NOT_AGAIN, POLICY, amended, made, newest, publish, reading
 from connectors.settings import Settings
 from models.policy import Policy, PolicyError, PolicyHistory, parse_policy, published_policy
-from models.policy.history import successor_problems
+from models.policy.succession import in_force
 from models.reference import PolicyVersion, digest_of, same_person
 from streams.commands.keeping import EmployeeOption, FormatOption, YesOption, broker_settings, in_use, now, show, tell
 from streams.commands.keeping import unknown as unknown_name
@@ -115,7 +115,7 @@ def diff(
 @app.command("list")
 @command
 def list_versions(format: FormatOption = Format.TEXT) -> None:
-    """List the versions: proposed, approved, rejected, and which one judges today's events."""
+    """List the versions: proposed, approved, replaced by another, rejected, and which one judges today's events."""
     settings = broker_settings()
     policies, loaded = in_use(settings)
     for letter in loaded.refused:
@@ -124,16 +124,20 @@ def list_versions(format: FormatOption = Format.TEXT) -> None:
     current = policies.at(now()).version
     with reading(settings) as reader:
         published: dict[str, PolicyVersion] = newest(reader, POLICY)
+    replaced = {one.version for one in policies.known} - {one.version for one in policies.versions}
     rows = [
-        asdict(one) | {"state": one.state, "in_force": one.state == "approved" and one.version == current}
+        asdict(one)
+        | {"state": "replaced" if one.version in replaced else one.state}
+        | {"in_force": one.state == "approved" and one.version == current}
         for one in published.values()
     ]
     known = {one.version for one in published.values() if one.state == "approved"}
-    for policy in policies.versions:
+    for policy in policies.known:
         if policy.version not in known:
             head = policy.policy
+            state = "replaced" if policy.version in replaced else "file"
             rows.append(
-                {"policy_id": head.id, "version": head.version, "valid_from": head.valid_from, "state": "file"}
+                {"policy_id": head.id, "version": head.version, "valid_from": head.valid_from, "state": state}
                 | {"proposed_by": head.proposed_by, "approved_by": head.approved_by, "reason": "LIANDONG_POLICY"}
                 | {"in_force": policy.version == current}
             )
@@ -232,16 +236,17 @@ def approve(
     approval: PolicyVersion = amended(POLICY, proposal, approved_by=employee.strip(), approved_at=now())
     _check_usable(approval)
     # Bare, without rates and watch list: those change by themselves.
-    replaced = max(
+    before = max(
         (one for one in policies.versions if one.policy.valid_from <= head.valid_from),
         key=lambda one: one.policy.valid_from,
         default=policies.versions[0],
     )
     if format is Format.TEXT:
         out.print(f"proposed by {proposal.proposed_by}: {proposal.reason}", markup=False)
-        _print_differences(replaced, policy, format)
+        _print_differences(before, policy, format)
     if not yes:
-        typer.confirm(f"Let {version} hold from {head.valid_from.isoformat()}?", abort=True, err=True)
+        place = f" in place of {head.replaces}" if head.replaces else ""
+        typer.confirm(f"Let {version} hold from {head.valid_from.isoformat()}{place}?", abort=True, err=True)
     _check_unchanged(settings, proposal, policies)
     publish(settings, POLICY, [approval])
     late = [f"it holds for days that have begun: {NOT_AGAIN}"] if head.valid_from <= now() else []
@@ -338,18 +343,22 @@ def _year_of(policy: Policy) -> int:
 
 def _problems(policy: Policy, policies: PolicyHistory, retroactive: bool) -> list[str]:
     """Why a policy cannot follow the versions in use; none where it is one of them."""
-    if policy in policies.versions:
+    if policy in policies.known:
         notes.print(f"note: {policy.version} is in use already, with these very figures", markup=False)
         return []
     problems = []
-    if any(one.version == policy.version for one in policies.versions):
+    if any(one.version == policy.version for one in policies.known):
         problems.append(
             f"policy.version: {policy.version} is in use with other figures; a version is immutable: "
             "give the changed file a name of its own"
         )
-    beside = [one for one in policies.versions if one.version != policy.version] or list(policies.versions)
-    same = [one for one in beside if one.policy.valid_from == policy.policy.valid_from]
-    problems += successor_problems((same or beside)[-1], policy)
+    replaces = policy.policy.replaces
+    if replaces is not None and all(one.version != replaces for one in policies.versions):
+        problems.append(f"policy.replaces: there is no version {replaces} in use; {SEE_LIST}")
+    try:
+        in_force([*(one for one in policies.known if one.version != policy.version), policy])
+    except PolicyError as error:
+        problems.append(str(error))
     if policy.policy.valid_from <= now() and not retroactive:
         problems.append(
             f"policy.valid_from {policy.policy.valid_from.isoformat()} is not in the future: choose a day to come, "

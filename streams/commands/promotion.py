@@ -1,7 +1,7 @@
 """Keep: which model judges. A challenger is compared with it, promoted by two employees, and rolled back at once.
 
 The policy names the models, so a promotion is a policy version like any other: proposed by one, approved by another,
-in force from a midnight on. What judged yesterday stays what it was.
+in force from a midnight on. What judged yesterday stays what it was; a rollback takes effect with its approval.
 """
 
 from collections import Counter
@@ -68,14 +68,15 @@ def promote_(
     folder = directory or settings.models
     policies, loaded = in_use(settings)
     model = _stored(name, folder)
-    last = policies.versions[-1].detectors.anomaly
+    day = start.date() if start is not None else today(policies.latest) + timedelta(days=1)
+    base = _held_on(day, settings, policies, loaded.approved)
+    last = base.policy.detectors.anomaly
     beside = last.challenger if challenger is None else None if challenger == NONE else _stored(challenger, folder)
     if beside == model:
         if challenger is not None:
             raise LiandongError("the challenger is the model itself", "name another, or --challenger none")
         beside = None
-    base = _latest(settings, policies, loaded.approved)
-    _propose(settings, policies, base, (model, beside), employee, approver, start, f"model {model[:8]} judges", format)
+    _propose(settings, policies, base, (model, beside), employee, approver, day, f"model {model[:8]} judges", format)
 
 
 @app.command("rollback")
@@ -85,28 +86,30 @@ def rollback_(
     approver: ApproverOption,
     format: FormatOption = Format.TEXT,
 ) -> None:
-    """Propose to go back to the model that judged before, from this day on: whatever comes after the approval.
+    """Propose to undo the newest change of model: what comes after the approval is judged by the one before.
 
-    The model that is given up becomes the challenger, so that it can be seen further.
+    The model that is given up becomes the challenger, so that it can be seen further. Where the change began today, or
+    is yet to come, its version is replaced.
     """
     settings = broker_settings()
     policies, loaded = in_use(settings)
-    now = policies.versions[-1].detectors.anomaly.model
-    before = [one.detectors.anomaly.model for one in policies.versions if one.detectors.anomaly.model != now]
-    if not before:
+    versions = policies.versions
+    given_up, first = versions[-1].detectors.anomaly.model, len(versions) - 1
+    while first and versions[first - 1].detectors.anomaly.model == given_up:
+        first -= 1
+    if not first:
         raise LiandongError("no other model has judged before", "`liandong models promote HASH` names one")
-    day, began = today(policies.latest), policies.versions[-1].policy.valid_from
-    if policies.latest.bank_calendar.day_of(began) >= day:
-        day = policies.latest.bank_calendar.day_of(began) + timedelta(days=1)
+    before = versions[first - 1].detectors.anomaly.model
+    day = max(today(policies.latest), _first_day(versions[first]))
+    base = _held_on(day, settings, policies, loaded.approved)
+    said = f"back to model {before[:8]}" if before else "back to no model"
+    _propose(settings, policies, base, (before, given_up), employee, approver, day, said, format, retroactive=True)
+    for later in versions[versions.index(base.policy) + 1 :]:
         notes.print(
-            f"note: {policies.versions[-1].version} holds from its own day on, and a day is judged by one version: the "
-            f"model judges until {day} begins. `liandong mute` keeps what it finds from the departments meanwhile",
+            f"note: {later.version}, which holds from {_first_day(later)}, names the model that is given up as well; "
+            f"then: liandong models promote {(before or 'HASH')[:8]} --from {_first_day(later)}",
             markup=False,
         )
-    start = datetime.combine(day, datetime.min.time())
-    said = f"back to model {before[-1][:8]}" if before[-1] else "back to no model"
-    base = _latest(settings, policies, loaded.approved)
-    _propose(settings, policies, base, (before[-1], now), employee, approver, start, said, format, retroactive=True)
 
 
 @app.command("compare")
@@ -177,14 +180,13 @@ def _propose(
     models: tuple[str | None, str | None],
     employee: str,
     approver: str,
-    start: datetime | None,
+    day: date,
     reason: str,
     format: Format,
     *,
     retroactive: bool = False,
 ) -> None:
-    day = start.date() if start is not None else today(base.policy) + timedelta(days=1)
-    names = {one.version for one in policies.versions}
+    names = {one.version for one in policies.known}
     text = with_models(base, models, _new_name(base.policy, day, names), day, employee, approver)
     try:
         policy = parse_policy(text, "the proposed version")
@@ -198,6 +200,8 @@ def with_models(
 ) -> str:
     """The text of a version that differs from another one in its models alone; comments stay.
 
+    It replaces the other one where that begins on the same day.
+
     Args:
         models: the one that judges and the one that is tried; None for none.
         day: first day of it, in the bank's zone.
@@ -205,6 +209,9 @@ def with_models(
     document: Any = tomlkit.parse(base.text)
     document["policy"]["version"] = version
     document["policy"]["valid_from"] = base.policy.bank_calendar.day_window(day)[0]
+    document["policy"].pop("replaces", None)
+    if _first_day(base.policy) == day:
+        document["policy"]["replaces"] = base.policy.version
     document["policy"]["proposed_by"], document["policy"]["approved_by"] = proposer.strip(), approver.strip()
     rule = document["detectors"].get("anomaly")
     if rule is None:
@@ -222,9 +229,13 @@ def with_models(
     return tomlkit.dumps(document)
 
 
-def _latest(settings: Settings, policies: PolicyHistory, approved: Mapping[str, PolicyVersion]) -> Written:
-    """The newest version that was approved, or LIANDONG_POLICY."""
-    policy = policies.versions[-1]
+def _first_day(policy: Policy) -> date:
+    return policy.bank_calendar.day_of(policy.policy.valid_from)
+
+
+def _held_on(day: date, settings: Settings, policies: PolicyHistory, approved: Mapping[str, PolicyVersion]) -> Written:
+    """The version that holds on a day, as it was approved, or LIANDONG_POLICY."""
+    policy = next(one for one in policies.versions if one.version == policies.on(day).version)
     for one in approved.values():
         if one.version == policy.version:
             return Written(policy, one.text)

@@ -16,13 +16,14 @@ from connectors.errors import LiandongError
 from connectors.model_file import save_model
 from connectors.policy_file import load_policies
 from connectors.progress import GroupProgress
+from connectors.references import reading
 from connectors.settings import Settings
 from connectors.writer import EventWriter
 from streams.cli import app
 from streams.playground import Playground, WorkerFailed
 from streams.verify import compare
 from tests.data import ROOT
-from tests.property.test_anomaly_equals_oracle import delayed, models, moves
+from tests.property.test_anomaly_equals_oracle import START, delayed, models, moves
 
 
 def policy_file(folder: Path, model: str, challenger: str) -> Path:
@@ -116,9 +117,50 @@ def test_the_challenger_is_promoted_by_two_and_rolled_back(
     back = done(run("models", "rollback", "--as", "ma", "--approver", "wei", "--format", "json"))
     assert f'model = "{champion}"' in back["text"]
     assert f'challenger = "{challenger}"' in back["text"]
-    # A version that begins tomorrow is followed the day after; see the unit tests for one that has begun.
-    assert datetime.fromisoformat(back["valid_from"]) > datetime.fromisoformat(proposed["valid_from"])
+    # It is yet to come, so it is replaced.
+    assert back["valid_from"] == proposed["valid_from"]
+    assert f'replaces = "{proposed["version"]}"' in back["text"]
     done(run("policy", "approve", back["version"], "--as", "wei", "--yes", "--format", "json"))
+    states = {row["version"]: row["state"] for row in done(run("policy", "list", "--format", "json"))["rows"]}
+    assert (states[proposed["version"]], states[back["version"]]) == ("replaced", "approved")
+
+
+def test_a_version_is_replaced_in_the_course_of_its_days(
+    run: Callable[..., Result], settings: Settings, stored: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    _, champion, challenger = stored
+    text = run("policy", "show", "--toml").stdout
+    first = text.replace("cn-2026.1", "cn-bad").replace("2026-01-01T", "2026-03-24T")
+    first = first.replace(f'model = "{champion}"\nchallenger = "{challenger}"', f'model = "{challenger}"')
+    assert first.count(challenger) == 1
+    second = text.replace("cn-2026.1", 'cn-good"\nreplaces = "cn-bad').replace("2026-01-01T", "2026-03-24T")
+    clashes = second.replace('replaces = "cn-bad"\n', "").replace("cn-good", "cn-clash")
+    sent = [replace(one, event_time=one.event_time + timedelta(days=24)) for one in moves(Random(6), 12)]  # noqa: S311
+    sent = [replace(one, event_id=f"later-{one.event_id}") for one in sent]
+    judged = set()
+    with EventWriter(settings) as writer, GroupProgress(settings) as workers:
+        for name, version, days in (("cn-bad", first, range(24, 30)), ("cn-good", second, range(30, 36))):
+            file = tmp_path / f"{name}.toml"
+            file.write_text(version, encoding="utf-8")
+            done(run("policy", "propose", str(file), "--reason", "test", "--retroactive", "--format", "json"))
+            asked = ("--as", "head-of-risk", "--yes", "--retroactive", "--format", "json")
+            done(run("policy", "approve", name, *asked))
+            time.sleep(5)  # the worker follows the topic by itself
+            for event in sent:
+                if (event.event_time.date() - START.date()).days in days:
+                    writer.write("transactions", event)
+            writer.flush()
+            workers.settle(0.5, timeout=120)
+    with reading(settings) as reader:
+        for _, warning in reader.events("warnings"):
+            if warning.detector == "anomaly" and warning.window.start >= START + timedelta(days=24):
+                judged.add((warning.policy_version, warning.reasons[0].code, warning.reasons[0].text_en))
+    assert {version for version, _, _ in judged} == {"cn-bad", "cn-good"}, judged
+    file = tmp_path / "clash.toml"
+    file.write_text(clashes, encoding="utf-8")
+    refused = run("policy", "check", str(file), "--retroactive")
+    assert refused.exit_code == 1
+    assert 'policy.replaces = "cn-good"' in refused.output
 
 
 def test_a_worker_whose_policy_names_a_model_that_is_not_there_says_so(settings: Settings, tmp_path: Path) -> None:

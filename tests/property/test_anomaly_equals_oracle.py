@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from functools import cache
 from random import Random
@@ -218,3 +218,44 @@ def test_how_scored_rows_lie_is_told_once(judged: PolicyHistory) -> None:
         for name, count in ((CHAMPION, by_champion), (CHALLENGER, by_challenger))
         for one in (*(it.id for it in FEATURES), "score")
     }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rollback_holds_in_the_course_of_a_day(policy: Policy, seed: int) -> None:
+    """Days before it are the old model's, days after it the new one's; on the day itself each row is judged in turn."""
+    dice = Random(seed)  # noqa: S311 - a history, no secret
+    day, noon = date(2026, 3, 15), START + timedelta(days=13, hours=dice.choice([3, 10, 23]), minutes=1)
+    versions = [
+        version(policy, "learning", None),
+        version(policy, "one", date(2026, 3, 8), model=CHAMPION),
+        version(policy, "promoted", day, model=CHALLENGER),
+    ]
+    back = version(policy, "back", day, model=CHAMPION, challenger=CHALLENGER)
+    back = replace(back, policy=replace(back.policy, replaces="promoted"))
+    events = sorted(moves(dice), key=lambda one: (one.event_time, one.event_id))
+    changing = history(*versions)
+    with patch("models.pipeline.TOLD_TOGETHER", dice.choice([1, 30, 1000])):
+        pipeline = LocalPipeline(changing)
+        for one in events:
+            if one.event_time >= noon and back not in changing.versions:
+                changing.take(back)
+            pipeline.feed("transactions", one)
+        pipeline.finish()
+    found = {key: one for key, one in pipeline.warnings.items() if one.detector in NAMES}
+    ended = history(*versions, back)
+    assert ended.versions[-1] is back
+    expected = oracle.warnings(transactions=oracle.from_events(events), policies=ended)
+    expected = expected.filter(pl.col("detector").is_in(NAMES))
+    # Of the day of the change: what the models found that judged when each row was told.
+    start = at(f"{day} 00:00")
+    others = {key for key, one in found.items() if one.window.start != start}
+    assert others == set(
+        expected.filter(pl.col("window_end") != (start + timedelta(days=1)).astimezone(UTC))["warning_id"]
+    )
+    after = [one for one in found.values() if one.window.start == start and one.event_time >= noon]
+    assert {one.policy_version for one in after} <= {"back"}
+    assert after or seed != 1
+    alone = streamed(ended, events, 1000)
+    for one in after:  # a row judged after the change counts what the new version's model finds, and nothing else
+        assert set(one.event_ids) <= set(alone[one.warning_id].event_ids)
+        assert one.reasons[0].observed <= alone[one.warning_id].reasons[0].observed

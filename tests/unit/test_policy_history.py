@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, permutations
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -242,3 +242,76 @@ def test_a_successor_that_would_change_the_meaning_of_sums_is_refused(
         PolicyHistory(*versions)
     with pytest.raises(PolicyError):
         PolicyHistory(*reversed(versions))
+
+
+INSTEAD = version(
+    "cn-2026.2b", "2026-03-02", ('version = "cn-2026.2b"', 'version = "cn-2026.2b"\nreplaces = "cn-2026.2"')
+)
+AGAIN = version(
+    "cn-2026.2c", "2026-03-02", ('version = "cn-2026.2c"', 'version = "cn-2026.2c"\nreplaces = "cn-2026.2b"')
+)
+
+
+@pytest.mark.parametrize("order", list(permutations((FIRST, SECOND, INSTEAD, AGAIN, THIRD))))
+def test_a_version_holds_in_place_of_another_in_whatever_order_they_come(order: tuple[Policy, ...]) -> None:
+    whole = PolicyHistory(*order)
+    assert whole.versions == (FIRST, AGAIN, THIRD)
+    assert whole.known == order
+    if order.index(SECOND) < order.index(INSTEAD) < order.index(AGAIN):  # else two would hold from one instant
+        one_by_one = PolicyHistory(order[0])
+        for policy in order[1:]:
+            assert one_by_one.take(policy)
+            assert not one_by_one.take(policy)
+        assert one_by_one.versions == whole.versions
+        assert one_by_one.spans() == whole.spans()
+
+
+def test_what_was_replaced_before_it_came_changes_nothing() -> None:
+    policies = PolicyHistory(FIRST, INSTEAD)
+    assert policies.on(date(2026, 3, 2)) is INSTEAD
+    assert not policies.take(SECOND)
+    assert policies.versions == (FIRST, INSTEAD)
+    with pytest.raises(PolicyError, match=r"two policies called cn-2026\.2;"):
+        policies.take(version("cn-2026.2", "2026-06-01"))
+    with pytest.raises(PolicyError, match=r'hold from the same instant.*policy.replaces = "cn-2026.2b"'):
+        policies.take(version("other", "2026-03-02"))
+    assert policies.versions == (FIRST, INSTEAD)
+
+
+def test_the_first_version_may_be_replaced() -> None:
+    new = version(
+        "cn-2026.1b", "2026-01-01", ('version = "cn-2026.1b"', 'version = "cn-2026.1b"\nreplaces = "cn-2026.1"')
+    )
+    policies = PolicyHistory(FIRST, SECOND)
+    assert policies.take(new)
+    assert policies.versions == (new, SECOND)
+    assert policies.on(date.min) is new
+
+
+def replacing(name: str, old: str, day: str = "2026-03-02", *changes: tuple[str, str]) -> Policy:
+    return version(name, day, (f'version = "{name}"', f'version = "{name}"\nreplaces = "{old}"'), *changes)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (replacing("late", "cn-2026.2", "2026-03-03"), "its own policy.valid_from must be the same"),
+        (
+            replacing("perth", "cn-2026.2", "2026-03-02", ("Asia/Shanghai", "Australia/Perth")),
+            "perth has calendar.timezone Australia/Perth, cn-2026.2 had Asia/Shanghai",
+        ),
+        (replacing("other", "cn-2026.9"), "cn-2026.2 and other hold from the same instant"),
+    ],
+)
+def test_a_replacement_that_cannot_be_one_is_refused(policy: Policy, message: str) -> None:
+    policies = PolicyHistory(FIRST, SECOND)
+    with pytest.raises(PolicyError, match=message):
+        policies.take(policy)
+    assert policies.versions == (FIRST, SECOND)
+
+
+def test_versions_that_replace_one_another_are_refused() -> None:
+    with pytest.raises(PolicyError, match="one and two replace one another, so that none is left"):
+        PolicyHistory(FIRST, replacing("one", "two"), replacing("two", "one"))
+    with pytest.raises(PolicyError, match=r"policy\.replaces must name another version"):
+        replacing("one", "one")

@@ -79,24 +79,41 @@ def in_use(monkeypatch: pytest.MonkeyPatch, policies: PolicyHistory) -> None:
     monkeypatch.setattr(promotion, "in_use", lambda settings: (policies, Loaded({}, [], [], {})))
 
 
-@pytest.mark.parametrize(("began", "starts"), [(-3, 0), (0, 1), (4, 5)])
-def test_a_rollback_holds_from_today_unless_a_version_begins_there(
-    monkeypatch: pytest.MonkeyPatch, policy: Policy, began: int, starts: int
+@pytest.mark.parametrize(("began", "starts", "replaces"), [(-3, 0, None), (0, 0, "two"), (4, 4, "two")])
+def test_a_rollback_holds_at_once_or_replaces_what_is_to_come(
+    monkeypatch: pytest.MonkeyPatch, policy: Policy, began: int, starts: int, replaces: str | None
 ) -> None:
     day = promotion.today(policy)
     first = version(policy, "one", day - timedelta(days=30), A)
-    policies = PolicyHistory(first, version(policy, "two", day + timedelta(days=began), B))
+    second = version(policy, "two", day + timedelta(days=began), B)
+    policies = PolicyHistory(first, second)
     proposed: list[Any] = []
     in_use(monkeypatch, policies)
-    monkeypatch.setattr(promotion, "_latest", lambda settings, policies, approved: base())
+    monkeypatch.setattr(promotion, "_held_on", lambda *arguments: Written(second, TEXT))
     monkeypatch.setattr(promotion, "propose_text", lambda *arguments: proposed.append(arguments))
     done = CliRunner().invoke(app, ["models", "rollback", "--as", "ma", "--approver", "wei"])
     assert done.exit_code == 0, done.output
     ((_, made, _, _, retroactive, _),) = proposed
+    assert made.policy.replaces == replaces
     rule = made.detectors.anomaly
     assert (rule.model, rule.challenger, retroactive) == (A, B, True)
     assert made.bank_calendar.day_of(made.policy.valid_from) == day + timedelta(days=starts)
-    assert ("mute" in done.output) == (starts > 0)
+    policies.take(made)
+    assert policies.on(day + timedelta(days=starts)).detectors.anomaly.model == A
+
+
+def test_later_versions_that_keep_the_model_are_named(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
+    day = promotion.today(policy)
+    versions = [version(policy, name, day + timedelta(days=days), model) for name, days, model in
+                (("one", -30, A), ("two", -3, B), ("three", 5, B))]  # fmt: skip
+    in_use(monkeypatch, PolicyHistory(*versions))
+    monkeypatch.setattr(promotion, "_held_on", lambda *arguments: Written(versions[1], TEXT))
+    monkeypatch.setattr(promotion, "propose_text", lambda *arguments: None)
+    done = CliRunner().invoke(app, ["models", "rollback", "--as", "ma", "--approver", "wei"])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert f"three, which holds from {day + timedelta(days=5)}, names the model that is given up as well" in said
+    assert f"liandong models promote aaaaaaaa --from {day + timedelta(days=5)}" in said
 
 
 def test_there_is_nothing_to_go_back_to(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
