@@ -212,6 +212,36 @@ PIPELINE = Dashboard(
             queries=(('process_resident_memory_bytes{job="liandong"}', "{{instance}}"),),
         ),
         Panel(
+            title="Behind the clock",
+            says="The newest event judged, in event time: a feed that is sent once a day shows a day here.",
+            unit="s",
+            queries=(("max by (topic) (liandong_watermark_delay_seconds)", "{{topic}}"),),
+        ),
+        Panel(
+            title="States",
+            says="Keys and states as stored, by stage; in memory they take several times as much.",
+            unit="bytes",
+            queries=(("sum by (stage) (liandong_state_bytes)", "{{stage}}"),),
+        ),
+        Panel(
+            title="States still to be read",
+            says="After a restart or a rebalance. Partitions are judged once theirs are read.",
+            queries=(("sum by (stage) (liandong_changelog_lag_records)", "{{stage}}"),),
+        ),
+        Panel(
+            title="What the last recovery took",
+            says="Reading changelogs, by stage; the slowest worker.",
+            unit="s",
+            queries=(("max by (stage) (liandong_recovery_seconds)", "{{stage}}"),),
+        ),
+        Panel(
+            title="Certificates",
+            says="Until the first one ends. A ticket is made below two weeks.",
+            kind="stat",
+            unit="s",
+            queries=(("min by (purpose) (liandong_certificate_expiry_timestamp_seconds) - time()", "{{purpose}}"),),
+        ),
+        Panel(
             title="Rebalances",
             says="In a quarter of an hour. A ticket is made above ten.",
             queries=(("sum(increase(liandong_rebalances_total[15m]))", "rebalances"),),

@@ -18,6 +18,7 @@ from connectors.errors import LiandongError
 from models.credit.limits import level_rank
 from models.drill import drill_of
 from models.messages import PortfolioEntry
+from models.risk_warning import RiskWarning
 from models.stage import Bins, Owed
 
 Outcome = Literal["accepted", "refused", "duplicate", "late"]
@@ -49,7 +50,7 @@ METRICS: dict[str, Metric] = {
             "liandong_events_total",
             "counter",
             ("topic", "outcome"),
-            "Records read: accepted, refused, duplicate, late.",
+            "Records read: accepted (of these late: behind their key's newest), refused, duplicate.",
         ),
         Metric(
             "liandong_dead_letters_total",
@@ -71,6 +72,7 @@ METRICS: dict[str, Metric] = {
         Metric("liandong_batch_events", "histogram", ("stage",), "Records in one batch.", BATCH_BUCKETS),
         Metric("liandong_stage_seconds", "histogram", ("stage",), "Judging and storing one batch.", STAGE_BUCKETS),
         Metric("liandong_state_keys", "gauge", ("stage", "partition"), "Keys with a state."),
+        Metric("liandong_state_bytes", "gauge", ("stage", "partition"), "Size of keys and states, as stored."),
         Metric("liandong_state_writes_total", "counter", ("stage",), "States written to the changelog."),
         Metric("liandong_state_written_bytes_total", "counter", ("stage",), "Bytes of state written to the changelog."),
         Metric("liandong_consumer_lag_events", "gauge", ("topic", "partition"), "Records not read yet."),
@@ -79,6 +81,24 @@ METRICS: dict[str, Metric] = {
             "gauge",
             ("topic", "partition"),
             "Since the broker took the newest record that is judged, while others wait; 0 where none does.",
+        ),
+        Metric(
+            "liandong_watermark_delay_seconds",
+            "gauge",
+            ("topic", "partition"),
+            "By how much the newest event that is judged lies behind the wall clock, in event time.",
+        ),
+        Metric(
+            "liandong_changelog_lag_records",
+            "gauge",
+            ("stage", "partition"),
+            "Records of a changelog that are still to be read before its partition is judged again.",
+        ),
+        Metric(
+            "liandong_recovery_seconds",
+            "gauge",
+            ("stage",),
+            "What it took to read the changelogs of the partitions that came last.",
         ),
         Metric("liandong_rebalance_seconds", "gauge", (), "What the last rebalance took, states recovered."),
         Metric("liandong_rebalances_total", "counter", (), "Rebalances of the worker group that this worker saw."),
@@ -117,6 +137,12 @@ METRICS: dict[str, Metric] = {
             "Share of rows in a bin when the model was trained, 0 to 1.",
         ),
         Metric(
+            "liandong_certificate_expiry_timestamp_seconds",
+            "gauge",
+            ("purpose",),
+            "When the first certificate ends by which this worker speaks to the broker: authority or own.",
+        ),
+        Metric(
             "liandong_build_info",
             "gauge",
             ("version", "python", "policy_version"),
@@ -131,9 +157,11 @@ class Metrics:
 
     Args:
         registry: where they are registered; one of its own when None, so that two of them can live in one process.
+        exemplars: whether a warning's delay names the warning, for those who ask for OpenMetrics.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, exemplars: bool = False) -> None:
+        self._exemplars = exemplars
         self.registry = registry if registry is not None else CollectorRegistry()
         ProcessCollector(registry=self.registry)  # processor time, memory and the start of this process
         self._counters: dict[str, Counter] = {}
@@ -191,26 +219,48 @@ class Metrics:
         if count:
             self._counters["liandong_events_total"].labels(topic, outcome).inc(count)
 
-    def warning(self, detector: str, severity: str, mode: str, ingested: datetime | None, acked: datetime) -> None:
+    def late(self, events: Mapping[str, int]) -> None:
+        """Events by topic that came behind their key's newest."""
+        for topic, count in events.items():
+            self.event(topic, "late", count)
+
+    def warning(self, warning: RiskWarning, ingested: datetime | None, acked: datetime) -> None:
         """A revision of a warning is acknowledged.
 
         Args:
             ingested: when the broker took the event behind it; None where a timer made the warning.
             acked: when the broker acknowledged the warning.
         """
-        self._counters["liandong_warnings_total"].labels(detector, severity, mode).inc()
+        self._counters["liandong_warnings_total"].labels(warning.detector, warning.severity, warning.mode).inc()
         if ingested is not None:
             delay = max(0.0, (acked - ingested).total_seconds())
-            self._histograms["liandong_warning_delay_seconds"].labels(detector).observe(delay)
+            exemplar = {"warning_id": warning.warning_id} if self._exemplars else None
+            self._histograms["liandong_warning_delay_seconds"].labels(warning.detector).observe(delay, exemplar)
 
-    def state_keys(self, stage: str, partition: int, keys: int) -> None:
-        """How many keys of a partition have a state."""
+    def state(self, stage: str, partition: int, keys: int, size: int) -> None:
+        """How many keys of a partition have a state, and the bytes of all of them."""
         self._gauges["liandong_state_keys"].labels(stage, str(partition)).set(keys)
+        self._gauges["liandong_state_bytes"].labels(stage, str(partition)).set(size)
 
-    def lag(self, topic: str, partition: int, events: int, seconds: float) -> None:
-        """How many records of a partition are not read yet, and how old the newest one is that is judged."""
+    def lag(self, topic: str, partition: int, events: int, seconds: float, watermark: float | None) -> None:
+        """How many records of a partition are not read yet, how old the newest one is that is judged, and how far its
+        newest event is behind the clock; None where no event was judged yet."""
         self._gauges["liandong_consumer_lag_events"].labels(topic, str(partition)).set(events)
         self._gauges["liandong_consumer_lag_seconds"].labels(topic, str(partition)).set(seconds)
+        if watermark is not None:
+            self._gauges["liandong_watermark_delay_seconds"].labels(topic, str(partition)).set(watermark)
+
+    def recovering(self, stage: str, partition: int, records: int) -> None:
+        """Records of a changelog that are still to be read."""
+        self._gauges["liandong_changelog_lag_records"].labels(stage, str(partition)).set(records)
+
+    def recovered(self, stage: str, seconds: float) -> None:
+        """The changelogs of a stage's partitions were read."""
+        self._gauges["liandong_recovery_seconds"].labels(stage).set(seconds)
+
+    def certificate(self, purpose: str, ends: datetime) -> None:
+        """The first of the certificates for a purpose ends."""
+        self._gauges["liandong_certificate_expiry_timestamp_seconds"].labels(purpose).set(ends.timestamp())
 
     def rebalanced(self, seconds: float) -> None:
         """A rebalance is over, and the states of what this worker holds now are recovered."""
@@ -226,7 +276,9 @@ class Metrics:
         for topic in topics:
             self._gauges["liandong_consumer_lag_events"].remove(topic, str(partition))
             self._gauges["liandong_consumer_lag_seconds"].remove(topic, str(partition))
-        self._gauges["liandong_state_keys"].remove(stage, str(partition))
+            self._gauges["liandong_watermark_delay_seconds"].remove(topic, str(partition))
+        for name in ("liandong_state_keys", "liandong_state_bytes", "liandong_changelog_lag_records"):
+            self._gauges[name].remove(stage, str(partition))
         if self._owed.pop(partition, None) is not None:
             self.tasks(partition, {})
         if stage == "portfolio":

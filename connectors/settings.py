@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     idle_seconds: float = 2.0
     metrics_port: int = 9108  # 0: none
     metrics_host: str = "127.0.0.1"
+    exemplars: bool = False
     log_level: str = "INFO"
     role: str = ""
     notices: tuple[str, ...] = ()  # what a person should hear about the environment; nothing that stops the start

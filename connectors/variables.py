@@ -107,6 +107,10 @@ def _replication(name: str, text: str) -> int:
     return value
 
 
+def _switch(name: str, text: str) -> bool:
+    return bool(_one_of("on", "off")(name, text) == "on")
+
+
 def _app_id(name: str, text: str) -> str:
     if not _TOPIC_SAFE.fullmatch(text):
         raise SettingsError(f"{name}: {text!r} names topics", "use letters, digits, '.', '_' and '-', at most 100")
@@ -192,6 +196,13 @@ VARIABLES: tuple[Variable, ...] = (
         "127.0.0.1",
         "Address of /metrics; 0.0.0.0 shows it to the network.",
         _text,
+    ),
+    Variable(
+        "LIANDONG_EXEMPLARS",
+        "exemplars",
+        "off",
+        "`on`: delays in /metrics name a warning each, for those who ask for OpenMetrics.",
+        _switch,
     ),
     Variable("LIANDONG_ROLE", "role", "", "Whose eyes a command has: confidential cases are for named roles.", _text),
     Variable(

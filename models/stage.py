@@ -135,6 +135,15 @@ class Owing(Protocol):
         ...
 
 
+@runtime_checkable
+class Lateness(Protocol):
+    """A stage that counts what came late, behind its key's newest event: worked in like the rest."""
+
+    def came_late(self) -> Mapping[str, int]:
+        """Events by topic since it was asked last."""
+        ...
+
+
 class Bins(Struct, frozen=True):
     """How the rows of a batch lie in one feature of a model, or in its score: for a screen, no decision depends on it.
 

@@ -209,6 +209,8 @@ class Worker(BatchApp):
         if self._rebalancing_since is not None:
             self._metrics.rebalanced(time.monotonic() - self._rebalancing_since)
             self._rebalancing_since = None
+            for runner in self.runners:
+                self._metrics.recovered(runner.stage.name, runner.table.recovery_seconds)
         held = {tp for tp in self.consumer.assignment() if tp.topic not in self.tables.changelog_topics}
         for stage, partition in list(self._measured):
             if partition not in {tp.partition for tp in held if tp.topic in stage.topics}:
@@ -226,6 +228,9 @@ class Worker(BatchApp):
             await asyncio.sleep(TICK_EVERY)
             consumer = cast(BatchConsumer, self.consumer)
             for runner in self.runners:
+                for partition, records in runner.table.unread().items():
+                    self._metrics.recovering(runner.stage.name, partition, records)
+                    self._measured.add((runner.stage, partition))
                 for partition in sorted(self._partitions(runner)):
                     if not self.ready or self.failure is not None:
                         break
@@ -233,8 +238,9 @@ class Worker(BatchApp):
                     await runner.tick(partition, all(consumer.caught_up(tp) for tp in tps))
                     for tp in tps:
                         lag = consumer.lag(tp)
-                        self._metrics.lag(tp.topic, partition, lag, runner.behind(tp.topic, partition) if lag else 0.0)
-                    self._measured.add((runner.stage, partition))
+                        behind = runner.behind(tp.topic, partition) if lag else 0.0
+                        watermark = runner.watermark_delay(tp.topic, partition)
+                        self._metrics.lag(tp.topic, partition, lag, behind, watermark)
             await self._keep_moving(consumer)
             await self._ask_broker()
 

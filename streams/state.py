@@ -11,6 +11,7 @@ that was paused, replaced and woke up again cannot overwrite what its successor 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -69,10 +70,20 @@ class _Partition:
 
     def __init__(self) -> None:
         self.entries: dict[bytes, Kept] = {}
+        self.size = 0  # bytes of keys and states
         self.epoch = 0
         self.overwritten: set[bytes] = set()  # keys whose last entry in the changelog is of an outdated writer
         self.end = 0  # the changelog offset after the last entry seen or written
         self.applied: dict[str, int] = {}  # by source topic, the highest offset that any recovered entry has seen
+
+    def put(self, key: bytes, entry: Kept | None) -> None:
+        """Let an entry stand under a key; None: no entry."""
+        before = self.entries.pop(key, None) if entry is None else self.entries.get(key)
+        if before is not None:
+            self.size -= len(key) + len(before.state)
+        if entry is not None:
+            self.entries[key] = entry
+            self.size += len(key) + len(entry.state)
 
 
 class StateStore(memory.Store[bytes, Kept]):
@@ -133,6 +144,7 @@ class StateTable(faust.Table[bytes, Kept]):
         self._outbox = outbox
         self._fatal = fatal
         self._unusable = False
+        self._assigned_at = self._read_at = 0.0  # when partitions came, and when their last record was read
 
     def _new_store_by_url(self, url: str | URL) -> StateStore:
         return StateStore(url, self.app, self, table_name=self.name, key_type=bytes, value_type=bytes, loop=self.loop)
@@ -151,9 +163,24 @@ class StateTable(faust.Table[bytes, Kept]):
         """The keys that have a state in this partition."""
         return (key for key, kept in self._held(partition).entries.items() if kept.kind)
 
-    def size(self, partition: int) -> int:
-        """How many keys have an entry in this partition."""
-        return len(self._held(partition).entries)
+    def size(self, partition: int) -> tuple[int, int]:
+        """How many keys have an entry in this partition, and the bytes of keys and states."""
+        held = self._held(partition)
+        return len(held.entries), held.size
+
+    def unread(self) -> dict[int, int]:
+        """Records of the changelog that are still to be recovered, by partition held; 0 once they are."""
+        assigned, found = self.app.consumer.assignment(), {}
+        for partition, held in self.store.partitions.items():
+            tp = TP(self.changelog_topic_name, partition)
+            end = self.app.consumer.highwater(tp) if tp in assigned else None
+            found[partition] = max(0, (end or 0) - held.end)
+        return found
+
+    @property
+    def recovery_seconds(self) -> float:
+        """From the last time that partitions came to the last record of their changelogs."""
+        return self._read_at - self._assigned_at
 
     async def write(
         self, partition: int, changes: dict[bytes, tuple[dict[str, int], str, bytes] | None], together: set[bytes]
@@ -187,10 +214,7 @@ class StateTable(faust.Table[bytes, Kept]):
             last = await self._outbox.write(topic, partition, single)
             await self._advance(partition, held, last, len(single))
         for key, entry in kept.items():
-            if entry is None:
-                held.entries.pop(key, None)
-            else:
-                held.entries[key] = entry
+            held.put(key, entry)
         await self._repair(partition, held)
         return sum(len(value) for _, value, _ in messages if value)
 
@@ -236,7 +260,9 @@ class StateTable(faust.Table[bytes, Kept]):
         partitions = self.store.partitions
         for partition in partitions.keys() - held:
             del partitions[partition]
-        for partition in held - partitions.keys():
+        if new := held - partitions.keys():
+            self._assigned_at = self._read_at = time.monotonic()
+        for partition in new:
             partitions[partition] = _Partition()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
@@ -254,6 +280,7 @@ class StateTable(faust.Table[bytes, Kept]):
         held = self.store.partitions.get(records[0].partition)
         if held is None:
             return
+        self._read_at = time.monotonic()
         for record in records:
             held.end = record.offset + 1
             epoch = _epoch(record)
@@ -266,7 +293,7 @@ class StateTable(faust.Table[bytes, Kept]):
             if record.key == FENCE:
                 continue
             if record.value is None:
-                held.entries.pop(record.key, None)
+                held.put(record.key, None)
                 continue
             kept = _decode(record.value)
             if kept.version != self.version:
@@ -275,7 +302,7 @@ class StateTable(faust.Table[bytes, Kept]):
                     f"{self.version}. Run the version of Liandong that wrote it, or delete the topic "
                     f"{self.changelog_topic_name} and the group's offsets to replay from the start."
                 )
-            held.entries[record.key] = kept
+            held.put(record.key, kept)
             for topic, offset in kept.applied.items():
                 if offset > held.applied.get(topic, -1):
                     held.applied[topic] = offset

@@ -16,7 +16,7 @@ from connectors.letters import dead_letter_of
 from connectors.refusals import Undecodable
 from models.messages import PortfolioEntry
 from models.risk_warning import RiskWarning
-from models.stage import Binning, Bins, Emit, Owed, Owing, Record, Refused, Stage, Tick
+from models.stage import Binning, Bins, Emit, Lateness, Owed, Owing, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
 from streams.outbox import Message, Outbox, partition_of
 from streams.state import StateTable
@@ -51,11 +51,17 @@ class RunnerMetrics(Protocol):
 
     def stored(self, stage: str, keys: int, size: int) -> None: ...
 
-    def warning(self, detector: str, severity: str, mode: str, ingested: datetime | None, acked: datetime) -> None: ...
+    def warning(self, warning: RiskWarning, ingested: datetime | None, acked: datetime) -> None: ...
 
-    def state_keys(self, stage: str, partition: int, keys: int) -> None: ...
+    def state(self, stage: str, partition: int, keys: int, size: int) -> None: ...
 
-    def lag(self, topic: str, partition: int, events: int, seconds: float) -> None: ...
+    def late(self, events: Mapping[str, int]) -> None: ...
+
+    def lag(self, topic: str, partition: int, events: int, seconds: float, watermark: float | None) -> None: ...
+
+    def recovering(self, stage: str, partition: int, records: int) -> None: ...
+
+    def recovered(self, stage: str, seconds: float) -> None: ...
 
     def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
 
@@ -81,11 +87,17 @@ class NoMetrics:
 
     def stored(self, stage: str, keys: int, size: int) -> None: ...
 
-    def warning(self, detector: str, severity: str, mode: str, ingested: datetime | None, acked: datetime) -> None: ...
+    def warning(self, warning: RiskWarning, ingested: datetime | None, acked: datetime) -> None: ...
 
-    def state_keys(self, stage: str, partition: int, keys: int) -> None: ...
+    def state(self, stage: str, partition: int, keys: int, size: int) -> None: ...
 
-    def lag(self, topic: str, partition: int, events: int, seconds: float) -> None: ...
+    def late(self, events: Mapping[str, int]) -> None: ...
+
+    def lag(self, topic: str, partition: int, events: int, seconds: float, watermark: float | None) -> None: ...
+
+    def recovering(self, stage: str, partition: int, records: int) -> None: ...
+
+    def recovered(self, stage: str, seconds: float) -> None: ...
 
     def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
 
@@ -112,6 +124,7 @@ class _Lane:
         self.lock = asyncio.Lock()
         self.busy_at = time.monotonic()
         self.arrived: dict[str, float] = {}  # when the broker took the newest record applied, by topic
+        self.newest: dict[str, datetime] = {}  # the newest event time applied, by topic
 
 
 class StageRunner:
@@ -159,6 +172,12 @@ class StageRunner:
         arrived = lane.arrived.get(topic) if lane is not None else None
         return 0.0 if arrived is None else max(0.0, self._clock().timestamp() - arrived)
 
+    def watermark_delay(self, topic: str, partition: int) -> float | None:
+        """Seconds by which the newest event applied is behind the wall clock; None where none is yet."""
+        lane = self._lanes.get(partition)
+        newest = lane.newest.get(topic) if lane is not None else None
+        return None if newest is None else (self._clock() - newest).total_seconds()
+
     async def drop(self) -> None:
         """Wait for what is under way, then forget every decoded state (before the partitions may move)."""
         lanes, self._lanes = self._lanes, {}
@@ -179,7 +198,7 @@ class StageRunner:
             started = time.perf_counter()
             lane.busy_at = time.monotonic()
             emits: list[Sent] = []
-            skipped = await self._apply(batch, lane.states, emits)
+            skipped = await self._apply(batch, lane, emits)
             where = f"{batch.tp.topic}/{batch.tp.partition} up to {batch.end}"
             emits += self._whole(lane.states, self.stage.flush, where)
             await self._store(lane.states, emits, where)
@@ -203,7 +222,9 @@ class StageRunner:
             tick = Tick(self._clock(), caught_up, time.monotonic() - lane.busy_at)
             emits = self._whole(lane.states, lambda states: self.stage.tick(states, tick), f"tick of {partition}")
             await self._store(lane.states, emits, f"tick of {partition}")
-            self._metrics.state_keys(self.stage.name, partition, self.table.size(partition))
+            self._metrics.state(self.stage.name, partition, *self.table.size(partition))
+            if isinstance(self.stage, Lateness):
+                self._metrics.late(self.stage.came_late())
             if isinstance(self.stage, Binning):
                 self._metrics.binned(self.stage.binned())
             if isinstance(self.stage, Owing):
@@ -218,21 +239,21 @@ class StageRunner:
             self._failed = True
             raise
 
-    async def _apply(self, batch: Batch, states: PartitionStates, emits: list[Sent]) -> int:
+    async def _apply(self, batch: Batch, lane: _Lane, emits: list[Sent]) -> int:
         topic, now, skipped = batch.tp.topic, self._clock(), 0
         for count, raw in enumerate(batch.records, 1):
             if count % BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
             try:
-                skipped += not self._one(topic, raw, now, states, emits)
+                skipped += not self._one(topic, raw, now, lane, emits)
             except Exception as error:
                 raise StageFailed(
                     f"{self.stage.name}: {topic}/{raw.partition} offset {raw.offset}: {error!r}"
                 ) from error
         return skipped
 
-    def _one(self, topic: str, raw: Any, now: datetime, states: PartitionStates, emits: list[Sent]) -> bool:
-        key = _utf8(raw.key)
+    def _one(self, topic: str, raw: Any, now: datetime, lane: _Lane, emits: list[Sent]) -> bool:
+        key, states = _utf8(raw.key), lane.states
         applied = states.applied(key) if key else {}
         if raw.offset <= applied.get(topic, -1):
             return False
@@ -253,6 +274,11 @@ class StageRunner:
             return True
         applied[topic] = raw.offset
         states.mark(key)
+        happened = getattr(event, "event_time", None)
+        if happened is not None:
+            newest = lane.newest.get(topic)
+            if newest is None or happened > newest:
+                lane.newest[topic] = happened
         return True
 
     def _whole(
@@ -287,8 +313,7 @@ class StageRunner:
         acked = self._clock()
         for emit, ingested in emits:
             if emit.topic == WARNINGS and isinstance(emit.value, RiskWarning):
-                warning = emit.value
-                self._metrics.warning(warning.detector, warning.severity, warning.mode, ingested, acked)
+                self._metrics.warning(emit.value, ingested, acked)
             elif isinstance(emit.value, PortfolioEntry):
                 self._metrics.book(of, emit.value)
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from connectors.certificates import expiries
 from connectors.codec import Codec
 from connectors.metrics import Metrics, serve_metrics
 from connectors.policy_file import load_policies
@@ -43,7 +44,9 @@ def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None
     """Run a worker in this process; its exit code."""
     policies = load_policies(policy, settings.models)
     loaded = load_references(settings, policies)
-    metrics = Metrics()
+    metrics = Metrics(exemplars=settings.exemplars)
+    for purpose, ends in expiries(settings).items():
+        metrics.certificate(purpose, ends)
     release = version("liandong")
     follower = ReferenceFollower(settings, policies, loaded, metrics, lambda name: metrics.build(release, name))
     stages = build_stages(policies, settings)

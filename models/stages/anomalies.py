@@ -36,7 +36,7 @@ class Strange(Struct):
     """
 
     day: date
-    model: str
+    model: str = ""
     count: int = 0
     evidence: list[tuple[datetime, str]] = field(default_factory=list)
     score: float = float("-inf")

@@ -11,7 +11,8 @@ for it and happened after it are tried again in the order in which they happened
 would be too late by now, or has waited for as long, becomes a dead letter.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field
@@ -99,6 +100,7 @@ class BorrowersStage:
         self._told: dict[int, datetime] = {}
         self._pending: dict[int, dict[str, Said]] = {}
         self._logs: dict[int, ActivityLog] = {}
+        self._late: Counter[str] = Counter()
         self._room = WaitingRoom(policies)
         self._reviews = Reviews(partitions, _loans)
 
@@ -159,6 +161,11 @@ class BorrowersStage:
         if progress is not None:
             yield from self._tell(states, None)
 
+    def came_late(self) -> Mapping[str, int]:
+        """Events behind their borrower's newest, by topic."""
+        late, self._late = self._late, Counter()
+        return late
+
     def tick(self, states: States, tick: Tick) -> Iterable[Emit]:
         """Give up what has waited for too long, and say how far the partition has come.
 
@@ -195,7 +202,9 @@ class BorrowersStage:
         if loans:
             state.loans[event.entity] = loans
         state.seen[event.event_id] = event.event_time
-        emits = list(self._judge(state, step, record, policy, late=before is not None and event.event_time < before))
+        late = before is not None and event.event_time < before
+        self._late[record.topic] += late
+        emits = list(self._judge(state, step, record, policy, late=late))
         self._pass_on(states, step, record)
         progress = states.load(PROGRESS_KEY, Progress)
         watermark = max(progress.watermark, event.event_time) if progress is not None else event.event_time

@@ -5,7 +5,8 @@ it, and what they find goes out as warnings and as the departments' copies. How 
 `ActivityBatch`es, one a batch and topic, so that `activity` notices who has gone silent.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -91,6 +92,7 @@ class CustomersStage:
         self._caught_up: dict[int, datetime] = {}
         self._logs: dict[int, dict[str, ActivityLog]] = {}
         self._anomalies = Anomalies(policies)
+        self._late: Counter[str] = Counter()
         self._scoring = scoring
         self._detectors = {
             kind: tuple(one for one in detectors if one.consumes is kind) for kind in (Transaction, PostReport)
@@ -121,6 +123,7 @@ class CustomersStage:
         seen = state.seen.setdefault(record.topic, {})
         seen[event.event_id] = event.event_time
         late = newest is not None and event.event_time < newest
+        self._late[record.topic] += late
         if not late:
             state.newest[record.topic] = event.event_time
             if newest is None or newest.date() != event.event_time.date():
@@ -145,6 +148,11 @@ class CustomersStage:
         for topic, log in self._logs.pop(states.partition, {}).items():
             for batch in log.batches(topic, states.partition):
                 yield Emit("activity", batch.key, batch)
+
+    def came_late(self) -> Mapping[str, int]:
+        """Events behind their customer's newest, by topic."""
+        late, self._late = self._late, Counter()
+        return late
 
     def binned(self) -> Iterable[Bins]:
         """How what its models have scored lies."""

@@ -8,8 +8,10 @@ from models import oracle
 from models.messages import PortfolioEntry
 from models.oracle.frames import canonical
 from models.oracle.lending import accepted_loans
-from models.pipeline import LocalPipeline
+from models.pipeline import LocalPipeline, MemoryStates
 from models.policy import Policy, PolicyHistory
+from models.stage import Record
+from models.stages.borrowers import BorrowersStage
 from tests.make import at, loan
 
 OF_B = {"borrower_id": "B", "loan_id": "L"}
@@ -40,3 +42,12 @@ def test_an_event_is_known_again_for_as_long_as_it_may_come(policy: Policy) -> N
     frame = oracle.from_events(sent)
     assert oracle.refusals(loans=frame, policies=policies).rows() == [("e2", "too_late")]
     assert accepted_loans(canonical(frame, "loans"), policies).frame["event_id"].to_list() == ["e1", "e2", "e3"]
+
+
+def test_what_came_late_is_counted(policy: Policy) -> None:
+    stage, states = BorrowersStage(PolicyHistory(policy), 1), MemoryStates()
+    events = [loan("e1", "2026-03-05 10:00", "100", **OF_B), loan("e2", "2026-03-04 10:00", "50", **OF_B)]
+    for offset, event in enumerate([*events, events[1]]):
+        list(stage.apply(states, Record("loans", 0, offset, event.event_time, event, event.event_time)))
+    assert stage.came_late() == {"loans": 1}
+    assert not any(stage.came_late().values())

@@ -5,8 +5,10 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from models.pipeline import LocalPipeline
+from models.pipeline import LocalPipeline, MemoryStates
 from models.policy import Policy, PolicyHistory
+from models.stage import Record
+from models.stages.customers import CustomersStage
 from tests.make import at, report, transaction
 
 
@@ -124,3 +126,19 @@ def test_a_version_with_a_shorter_lateness_makes_no_duplicate_count_twice(policy
         pipeline.feed("transactions", event)
     assert not pipeline.refusals
     assert not pipeline.warnings  # twice 250,000 would have been a large transaction
+
+
+def test_what_came_late_is_counted_once_by_topic(policies: PolicyHistory) -> None:
+    stage, states = CustomersStage(policies), MemoryStates()
+    events = [
+        ("transactions", transaction("e1", "2026-03-02 10:00", "1")),
+        ("transactions", transaction("e2", "2026-03-02 09:00", "1")),
+        ("transactions", transaction("e2", "2026-03-02 09:00", "1")),
+        ("transactions", transaction("e3", "2026-03-02 10:00", "1")),
+        ("reports", report("r1", "2026-03-01 10:00")),
+        ("reports", report("r2", "2026-03-01 09:00")),
+    ]
+    for offset, (topic, event) in enumerate(events):
+        list(stage.apply(states, Record(topic, 0, offset, event.event_time, event, event.event_time)))
+    assert stage.came_late() == {"transactions": 1, "reports": 1}
+    assert not any(stage.came_late().values())

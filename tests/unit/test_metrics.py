@@ -7,12 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from connectors.errors import LiandongError
 from connectors.metrics import METRICS, Metrics, serve_metrics
 from models.messages import PortfolioEntry
 from models.policy import Level
 from models.stage import Bins, Owed
+from tests.response import warning as warning_of
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 
@@ -56,9 +59,10 @@ def test_a_refusal_of_a_batch_under_way_is_not_taken_from_it_twice() -> None:
 
 def test_warnings_and_their_delay() -> None:
     metrics = Metrics()
-    metrics.warning("large_transaction", "low", "live", NOON, NOON + timedelta(seconds=0.2))
-    metrics.warning("large_transaction", "low", "live", NOON, NOON - timedelta(seconds=1))  # two clocks
-    metrics.warning("industry_concentration", "high", "live", None, NOON)
+    large = warning_of(detector="large_transaction", severity="low")
+    metrics.warning(large, NOON, NOON + timedelta(seconds=0.2))
+    metrics.warning(large, NOON, NOON - timedelta(seconds=1))  # two clocks
+    metrics.warning(warning_of(detector="industry_concentration", severity="high"), None, NOON)
     assert value(metrics, "liandong_warnings_total", detector="large_transaction", severity="low", mode="live") == 2
     assert value(metrics, "liandong_warning_delay_seconds_sum", detector="large_transaction") == pytest.approx(0.2)
     assert value(metrics, "liandong_warning_delay_seconds_count", detector="industry_concentration") is None
@@ -66,10 +70,19 @@ def test_warnings_and_their_delay() -> None:
 
 def test_gauges_are_gone_with_their_partition() -> None:
     metrics = Metrics()
-    metrics.lag("transactions", 1, 7, 2.5)
+    metrics.lag("transactions", 1, 7, 2.5, 90.0)
+    metrics.lag("reports", 1, 0, 0.0, None)
     assert value(metrics, "liandong_consumer_lag_seconds", topic="transactions", partition="1") == 2.5
-    metrics.state_keys("customers", 1, 3)
+    assert value(metrics, "liandong_watermark_delay_seconds", topic="transactions", partition="1") == 90
+    assert value(metrics, "liandong_watermark_delay_seconds", topic="reports", partition="1") is None
+    metrics.state("customers", 1, 3, 700)
+    metrics.recovering("customers", 1, 20)
+    assert value(metrics, "liandong_state_bytes", stage="customers", partition="1") == 700
+    assert value(metrics, "liandong_changelog_lag_records", stage="customers", partition="1") == 20
     metrics.forget_partition(["transactions", "reports"], "customers", 1)
+    for name in ("liandong_state_bytes", "liandong_changelog_lag_records"):
+        assert value(metrics, name, stage="customers", partition="1") is None
+    assert value(metrics, "liandong_watermark_delay_seconds", topic="transactions", partition="1") is None
     assert value(metrics, "liandong_consumer_lag_events", topic="transactions", partition="1") is None
     assert value(metrics, "liandong_consumer_lag_seconds", topic="transactions", partition="1") is None
     assert value(metrics, "liandong_state_keys", stage="customers", partition="1") is None
@@ -98,8 +111,8 @@ def test_tasks_are_summed_over_the_partitions_that_are_held() -> None:
     assert value(metrics, "liandong_tasks_unacknowledged", department="credit", severity="critical") == 3
     assert value(metrics, "liandong_tasks_open", department="operations") == 1
     assert value(metrics, "liandong_tasks_overdue", department="operations") is None
-    metrics.lag("actions", 0, 0, 0.0)
-    metrics.state_keys("cases", 0, 3)
+    metrics.lag("actions", 0, 0, 0.0, None)
+    metrics.state("cases", 0, 3, 9)
     metrics.forget_partition(["actions"], "cases", 0)
     assert value(metrics, "liandong_tasks_open", department="credit") == 1
     assert value(metrics, "liandong_tasks_open", department="operations") is None
@@ -158,8 +171,33 @@ def test_books_are_shown_by_industry_until_their_partition_goes() -> None:
     assert value(metrics, "liandong_industry_level", entity="BANK2", industry="K") == 1
     assert value(metrics, "liandong_industry_exposure", entity="BANK1", industry="B7") is None
     assert value(metrics, "liandong_book_exposure", entity="drill~spring~BANK2") is None
-    metrics.state_keys("portfolio", 0, 1)
+    metrics.state("portfolio", 0, 1, 9)
     metrics.forget_partition([], "portfolio", 0)
     assert value(metrics, "liandong_book_exposure", entity="BANK1") is None
     assert value(metrics, "liandong_industry_exposure", entity="BANK1", industry="K") is None
     assert value(metrics, "liandong_industry_level", entity="BANK2", industry="K") == 1
+
+
+def test_late_events_are_counted_once_more() -> None:
+    metrics = Metrics()
+    metrics.batch("customers", "transactions", records=5, skipped=0, seconds=0.1)
+    metrics.late({"transactions": 2, "reports": 0})
+    assert value(metrics, "liandong_events_total", topic="transactions", outcome="accepted") == 5
+    assert value(metrics, "liandong_events_total", topic="transactions", outcome="late") == 2
+    assert value(metrics, "liandong_events_total", topic="reports", outcome="late") is None
+
+
+def test_delays_name_their_warnings_for_those_who_ask() -> None:
+    warning = warning_of(detector="large_transaction", severity="low")
+    for exemplars in (False, True):
+        metrics = Metrics(exemplars=exemplars)
+        metrics.warning(warning, NOON, NOON + timedelta(seconds=0.2))
+        named = f'# {{warning_id="{warning.warning_id}"}} 0.2'
+        assert (named in openmetrics.generate_latest(metrics.registry).decode()) is exemplars
+        assert warning.warning_id not in generate_latest(metrics.registry).decode()
+
+
+def test_recovery_by_stage() -> None:
+    metrics = Metrics()
+    metrics.recovered("customers", 3.5)
+    assert value(metrics, "liandong_recovery_seconds", stage="customers") == 3.5

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -131,6 +131,21 @@ class ToyCodec:
         return msgspec.json.encode(value), []
 
 
+class Timed(dict[str, Any]):
+    """An event that happened so many seconds before `NOW`."""
+
+    @property
+    def event_time(self) -> datetime:
+        return NOW - timedelta(seconds=self["seconds"])
+
+
+class TimedCodec(ToyCodec):
+    """JSON objects with a time."""
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> Any:
+        return Timed(super().decode(topic, key, value, headers))
+
+
 class Bench:
     """A runner over one partition with everything in memory."""
 
@@ -216,6 +231,32 @@ async def test_the_newest_record_applied_says_how_far_behind_a_topic_is() -> Non
     await bench.run(event("1"))
     assert bench.runner.behind("in", 0) == NOW.timestamp() - 1_700_000_000
     assert bench.runner.behind("in2", 0) == 0
+
+
+@in_loop
+async def test_the_newest_event_says_how_far_behind_the_clock_a_topic_is() -> None:
+    bench = await Bench().hold()
+    bench.runner = StageRunner(
+        bench.stage, TimedCodec(), bench.table, bench.outbox, NoMetrics(), lambda: NOW, cache=100
+    )
+    assert bench.runner.watermark_delay("in", 0) is None
+    await bench.run(event("1", seconds=90), event("2", seconds=60), event("3", seconds=75))
+    assert bench.runner.watermark_delay("in", 0) == 60
+    assert bench.runner.watermark_delay("in2", 0) is None
+
+
+@in_loop
+async def test_the_size_of_the_states_is_that_of_keys_and_entries(outbox: MemoryOutbox) -> None:
+    bench = await Bench(outbox).hold()
+    await bench.run(event("1", also=["b"]), event("2", "b"))
+    await bench.run(event("3", "b"), event("4", "gone"))
+    await bench.run(event("5", "gone", do="delete"))
+    kept = {key: one for key, one in bench.outbox.kept().items() if key != FENCE}
+    expected = sum(len(key) + len(one.state) for key, one in kept.items())
+    assert bench.table.size(0) == (3, expected)
+    again = await Bench(outbox).hold()
+    assert again.table.size(0) == (3, expected)
+    assert again.table.recovery_seconds >= 0
 
 
 @in_loop
