@@ -6,13 +6,19 @@ keys to other partitions, so `fix` leaves that to a second, explicit word.
 
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    GroupIdNotFoundError,
+    InvalidReplicationFactorError,
+    KafkaError,
+    RetriableError,
+    TopicAlreadyExistsError,
+)
 from msgspec import Struct
 
 from connectors.errors import AdminError
@@ -21,6 +27,7 @@ from connectors.topics import TOPICS, TopicSpec
 
 What = Literal["missing", "partitions", "config"]
 BOOTSTRAP_SECONDS = 10.0
+DELETE_SECONDS = 60.0
 
 
 class Drift(Struct, frozen=True):
@@ -141,6 +148,47 @@ def fix(
         if larger:
             admin.create_partitions(larger)
     return left
+
+
+def members(settings: Settings) -> int:
+    """How many workers are in the group at present."""
+    with _admin(settings) as admin:
+        described = _patiently(lambda: admin.describe_groups([settings.app_id]))
+        return len(described[settings.app_id].get("members", ()))
+
+
+def delete_topics(settings: Settings, names: Iterable[str]) -> None:
+    """Delete topics with all that stands on them, and the group's offsets; return once they are gone.
+
+    Raises:
+        AdminError: workers are still running; the broker refuses, or does not get it done.
+    """
+    if count := members(settings):
+        raise AdminError(f"{count} worker(s) of {settings.app_id} are running", "stop them first")
+    with _admin(settings) as admin:
+        doomed = set(names) & set(admin.list_topics())
+        if doomed:
+            admin.delete_topics(sorted(doomed))
+        deadline = time.monotonic() + DELETE_SECONDS
+        while left := doomed & set(admin.list_topics()):
+            if time.monotonic() > deadline:
+                raise AdminError(f"{', '.join(sorted(left))}: still there", "does the broker allow topics' deletion?")
+            time.sleep(0.2)
+        said = _patiently(lambda: admin.delete_groups([settings.app_id]))[settings.app_id]
+        if said not in ("OK", GroupIdNotFoundError.__name__):
+            raise AdminError(f"the group {settings.app_id} cannot be deleted ({said})", "try again")
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """Ask again for a while: a broker that is new has still to find out which of its nodes looks after groups."""
+    deadline = time.monotonic() + BOOTSTRAP_SECONDS
+    while True:
+        try:
+            return ask()
+        except RetriableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 @contextmanager

@@ -59,17 +59,19 @@ class GroupProgress:
                 )
             time.sleep(0.2)
 
-    def settle(self, idle_seconds: float, timeout: float = 60.0) -> None:
-        """Return once everything sent so far has gone through all stages, loans included.
+    def settle(self, idle_seconds: float, timeout: float = 60.0, *, loans: bool = True) -> None:
+        """Return once everything sent so far has gone through all stages.
 
         Args:
             idle_seconds: the workers' LIANDONG_IDLE_SECONDS: so long deltas of the loan book may wait for order.
+            loans: whether there are loans among it.
         """
         self.wait_through("transactions", "reports", "loans", "capital", timeout=timeout)
-        # A delta is judged when each loans partition has said that it is caught up: once an interval, at a tick.
-        time.sleep(2 * idle_seconds + 2)
-        self.wait_through("portfolio.deltas", timeout=timeout)
-        self.wait_through("warnings", "actions", timeout=timeout)
+        if loans:
+            # A delta is judged when each loans partition has said that it is caught up: once an interval, at a tick.
+            time.sleep(2 * idle_seconds + 2)
+            self.wait_through("portfolio.deltas", timeout=timeout)
+        self.wait_through("warnings", "actions", "proofs", "case-links", timeout=timeout)
 
 
 def _offset(committed: object) -> int:

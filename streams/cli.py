@@ -6,6 +6,7 @@ import typer
 
 from connectors.settings import describe
 from streams.commands import (
+    archive,
     asking,
     book,
     cases,
@@ -67,6 +68,8 @@ app.add_typer(rates.app, name="rates", rich_help_panel=KEEP)
 app.add_typer(watch_list.app, name="watch-list", rich_help_panel=KEEP)
 app.add_typer(mutes.app, name="mute", rich_help_panel=KEEP)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=KEEP)
+app.command("archive", rich_help_panel=KEEP)(archive.archive)
+app.command("restore", rich_help_panel=KEEP)(archive.restore)
 
 
 @app.command("settings", rich_help_panel=KEEP)

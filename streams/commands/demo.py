@@ -66,7 +66,7 @@ def _play_once(playground: Playground, policy: Policy, port: int, language: Lang
     with TopicReader(settings) as reader:
         since = reader.ends(*outputs)
         notes.print(f"playing {script.day}: {len(script.steps):,} messages")
-        _send_script(settings, script)
+        play_script(settings, script)
         found: dict[str, list[Any]] = {topic: [] for topic in outputs}
         for record, value in reader.events(*outputs, since=since):
             found[record.topic].append(value)
@@ -87,7 +87,7 @@ def _play_once(playground: Playground, policy: Policy, port: int, language: Lang
         raise LiandongError("the day did not end as it must: " + "; ".join(missing))
 
 
-def _send_script(settings: Settings, script: Script) -> None:
+def play_script(settings: Settings, script: Script) -> None:
     """Send everything in time order; where a step answers what went before, wait until that can be seen."""
     with EventWriter(settings) as writer, GroupProgress(settings) as workers, progress() as bar:
         task = bar.add_task("the day", total=len(script.steps))

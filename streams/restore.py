@@ -1,0 +1,174 @@
+"""Plays an archive into topics that are made anew: another number of partitions, another cluster.
+
+What feeds, posts and departments have sent is sent again, in the order in which it came; all else follows from it, by
+the same stages. In a slice of time events go first and actions after them, once what the events say has been told:
+so an action meets the case that it met before.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from connectors.admin import delete_topics, ensure_topics
+from connectors.archive import Archived, archived
+from connectors.codec import Codec
+from connectors.progress import GroupProgress
+from connectors.refusals import Undecodable
+from connectors.settings import Settings
+from connectors.topics import TOPICS
+from connectors.writer import EventWriter
+from models.dead_letter import DeadLetter, Redrive
+from models.response.case import Case
+from models.risk_warning import RiskWarning
+from streams.wiring import changelog_topics
+
+S = TypeVar("S", bound=Struct)
+
+ACTIONS, LOANS = "actions", frozenset({"loans", "capital"})
+# Actions first, see `slices`.
+INPUTS = (ACTIONS, *(spec.name for spec in TOPICS.values() if spec.direction == "input" and spec.name != ACTIONS))
+REFERENCES = tuple(spec.name for spec in TOPICS.values() if spec.direction == "reference")
+
+
+class LeftOut(NamedTuple):
+    """Records that are not sent again, by their places.
+
+    Args:
+        mended: refused, then repaired and sent once more: what was repaired stands on the topic as well.
+        future: refused since they were stamped ahead of their arrival, which is the present now.
+    """
+
+    mended: frozenset[str]
+    future: frozenset[str]
+
+    @property
+    def places(self) -> frozenset[str]:
+        return self.mended | self.future
+
+
+class Outcome(Struct, frozen=True):
+    """What stands on the topics after, beside what stood on them before.
+
+    Args:
+        both, missing, extra: ids on both sides, only before, only now; by `warnings` and `cases`.
+    """
+
+    both: dict[str, int]
+    missing: dict[str, list[str]]
+    extra: dict[str, list[str]]
+
+    @property
+    def same(self) -> bool:
+        return not any(self.missing.values()) and not any(self.extra.values())
+
+
+def make_anew(settings: Settings, folder: Path) -> None:
+    """Delete and create all topics, then put back what judges events: policy, rates, watch list, mutes.
+
+    Raises:
+        AdminError: workers are running; the broker refuses.
+    """
+    changelogs = changelog_topics(settings)
+    delete_topics(settings, [*TOPICS, *(spec.name for spec in changelogs)])
+    ensure_topics(settings, changelogs)
+    newest: dict[tuple[str, bytes | None], Archived] = {}
+    for record in archived(folder, *REFERENCES):
+        newest[record.topic, record.key] = record
+    with EventWriter(settings) as writer:
+        for record in sorted(newest.values(), key=lambda one: one.timestamp):
+            writer.write_bytes(record.topic, record.key, record.value, record.headers)
+
+
+def play(
+    settings: Settings,
+    folder: Path,
+    length: timedelta,
+    advance: Callable[[int], None] = lambda count: None,
+    timeout: float = 3600.0,
+) -> LeftOut:
+    """Send the inputs again, while workers are running.
+
+    Args:
+        length: of a slice: the shorter, the more exactly in the order of arrival, and the longer it takes.
+        advance: told how many records were sent.
+        timeout: seconds for the workers to be through with a slice.
+
+    Raises:
+        LiandongError: the broker does not take a record; the workers are not through in time.
+    """
+    left_out = left_out_of(folder)
+    with EventWriter(settings) as writer, GroupProgress(settings) as workers:
+
+        def send(records: list[Archived]) -> None:
+            for record in records:
+                if record.place not in left_out.places:
+                    writer.write_bytes(record.topic, record.key, record.value, record.headers)
+            writer.flush()
+            advance(len(records))
+
+        told: set[str] = set()  # topics of events that may not be judged yet
+        for events, actions in slices(archived(folder, *INPUTS), length):
+            send(events)
+            told |= {record.topic for record in events}
+            if actions:
+                if told:
+                    workers.settle(settings.idle_seconds, timeout, loans=bool(told & LOANS))
+                    told.clear()
+                send(actions)
+                workers.wait_through(ACTIONS, timeout=timeout)
+        workers.settle(settings.idle_seconds, timeout)
+    return left_out
+
+
+def slices(records: Iterable[Archived], length: timedelta) -> Iterator[tuple[list[Archived], list[Archived]]]:
+    """(events, actions) to be played one after the other.
+
+    Args:
+        records: by their times; of those of one instant actions first, since they answer what had come before.
+        length: of a slice of time; none: they take turns as they came.
+    """
+    milliseconds = length // timedelta(milliseconds=1)
+
+    def turn(one: Archived) -> int:
+        return one.timestamp // milliseconds if milliseconds else one.topic == ACTIONS
+
+    for _, some in groupby(records, key=turn):
+        ones = list(some)
+        yield [one for one in ones if one.topic != ACTIONS], [one for one in ones if one.topic == ACTIONS]
+
+
+def left_out_of(folder: Path) -> LeftOut:
+    """What is not to be sent again."""
+    mended = {one.dead_letter_id for one in _decoded(folder, "redrives", Redrive) if one.state == "sent"}
+    future = {
+        one.dead_letter_id for one in _decoded(folder, "dead-letters", DeadLetter) if one.reason == "in_the_future"
+    }
+    return LeftOut(frozenset(mended), frozenset(future - mended))
+
+
+def outcome(folder: Path, now: Mapping[str, set[str]]) -> Outcome:
+    """Hold ids on `warnings` and `cases` now against those in the archive."""
+    before = {
+        "warnings": {one.warning_id for one in _decoded(folder, "warnings", RiskWarning)},
+        "cases": {one.case_id for one in _decoded(folder, "cases", Case)},
+    }
+    return Outcome(
+        both={topic: len(ids & now[topic]) for topic, ids in before.items()},
+        missing={topic: sorted(ids - now[topic]) for topic, ids in before.items()},
+        extra={topic: sorted(now[topic] - ids) for topic, ids in before.items()},
+    )
+
+
+def _decoded(folder: Path, topic: str, kind: type[S]) -> Iterator[S]:
+    codec = Codec()
+    for record in archived(folder, topic):
+        try:
+            value = codec.decode(topic, record.key, record.value, record.headers)
+        except Undecodable:
+            continue
+        if isinstance(value, kind):
+            yield value
