@@ -18,6 +18,7 @@ from streams.commands import (
     filing,
     lookahead,
     mutes,
+    plan,
     policies,
     promotion,
     rates,
@@ -45,6 +46,7 @@ app.command("demo", rich_help_panel=RUN)(demo.demo)
 app.command("broker", rich_help_panel=RUN)(running.broker)
 app.command("topics", rich_help_panel=RUN)(running.topics)
 app.command("worker", rich_help_panel=RUN)(running.worker)
+app.command("plan", rich_help_panel=RUN)(plan.plan)
 app.command("replay", rich_help_panel=FEED)(feeding.replay)
 app.command("simulate", rich_help_panel=FEED)(feeding.simulation)
 app.command("backtest", rich_help_panel=ASK)(asking.backtest)
