@@ -165,6 +165,17 @@ PIPELINE = Dashboard(
             ),
         ),
         Panel(
+            title="From happening to arrival",
+            says="95 of 100 events of a topic have reached the broker by then: how fast the feeds are.",
+            unit="s",
+            queries=(
+                (
+                    "histogram_quantile(0.95, sum by (le, topic) (rate(liandong_arrival_delay_seconds_bucket[5m])))",
+                    "{{topic}}",
+                ),
+            ),
+        ),
+        Panel(
             title="Judging a batch",
             says="95 of 100 batches of a stage are judged and stored within this time.",
             unit="s",
@@ -295,6 +306,25 @@ DEPARTMENT = Dashboard(
                     "{{severity}}",
                 ),
             ),
+        ),
+        *(
+            Panel(
+                title=title,
+                says=says,
+                unit="s",
+                queries=tuple(
+                    (
+                        f"histogram_quantile({share}, sum by (le, department) "
+                        f'(rate({name}_bucket{{department=~"$department"}}[1d])))',
+                        f"{{{{department}}}} {float(share):.0%}",
+                    )
+                    for share in ("0.5", "0.95")
+                ),
+            )
+            for title, says, name in (
+                ("To acknowledgement", "From a task being made, of the last day.", "liandong_acknowledgement_seconds"),
+                ("To completion", "From acknowledgement, of the last day.", "liandong_completion_seconds"),
+            )
         ),
         Panel(
             title="Told in an hour",

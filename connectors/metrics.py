@@ -19,13 +19,17 @@ from models.credit.limits import level_rank
 from models.drill import drill_of
 from models.messages import PortfolioEntry
 from models.risk_warning import RiskWarning
-from models.stage import Bins, Owed
+from models.stage import Answered, Bins, Owed
 
 Outcome = Literal["accepted", "refused", "duplicate", "late"]
 Kind = Literal["counter", "gauge", "histogram"]
 
 # 5 ms is what the batch seam takes at half load, 60 s is where a teller has gone to lunch.
 DELAY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# A feed in real time, one by the hour, one by the day.
+ARRIVAL_BUCKETS = (*DELAY_BUCKETS, 300.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+# People: minutes for what is critical, days for the rest.
+ANSWER_BUCKETS = (60.0, 300.0, 900.0, 1800.0, *(3600.0 * hours for hours in (1, 2, 4, 8, 24, 48, 120, 240)))
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_BUCKETS = (1, 5, 10, 50, 100, 500, 1000, 2500, 5000, 10_000)
 
@@ -68,6 +72,27 @@ METRICS: dict[str, Metric] = {
             ("detector",),
             "From the broker taking the event to it acknowledging the warning.",
             DELAY_BUCKETS,
+        ),
+        Metric(
+            "liandong_arrival_delay_seconds",
+            "histogram",
+            ("topic",),
+            "From an event happening to the broker taking it; what carries no time of its own is not counted.",
+            ARRIVAL_BUCKETS,
+        ),
+        Metric(
+            "liandong_acknowledgement_seconds",
+            "histogram",
+            ("department",),
+            "From a task being made to somebody acknowledging it, in event time.",
+            ANSWER_BUCKETS,
+        ),
+        Metric(
+            "liandong_completion_seconds",
+            "histogram",
+            ("department",),
+            "From a task being acknowledged to its end, in event time.",
+            ANSWER_BUCKETS,
         ),
         Metric("liandong_batch_events", "histogram", ("stage",), "Records in one batch.", BATCH_BUCKETS),
         Metric("liandong_stage_seconds", "histogram", ("stage",), "Judging and storing one batch.", STAGE_BUCKETS),
@@ -236,6 +261,18 @@ class Metrics:
             delay = max(0.0, (acked - ingested).total_seconds())
             exemplar = {"warning_id": warning.warning_id} if self._exemplars else None
             self._histograms["liandong_warning_delay_seconds"].labels(warning.detector).observe(delay, exemplar)
+
+    def arrived(self, topic: str, delays: Iterable[float]) -> None:
+        """Seconds from events happening to the broker taking them; two clocks that differ make no negative ones."""
+        histogram = self._histograms["liandong_arrival_delay_seconds"].labels(topic)
+        for delay in delays:
+            histogram.observe(max(0.0, delay))
+
+    def answered(self, found: Iterable[Answered]) -> None:
+        """Departments have acknowledged tasks or are done with them."""
+        names = {"acknowledged": "liandong_acknowledgement_seconds", "done": "liandong_completion_seconds"}
+        for one in found:
+            self._histograms[names[one.what]].labels(one.department).observe(max(0.0, one.seconds))
 
     def state(self, stage: str, partition: int, keys: int, size: int) -> None:
         """How many keys of a partition have a state, and the bytes of all of them."""

@@ -7,7 +7,7 @@ what the stage returns, then stores the states, then commits the offsets, in tha
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -141,6 +141,28 @@ class Lateness(Protocol):
 
     def came_late(self) -> Mapping[str, int]:
         """Events by topic since it was asked last."""
+        ...
+
+
+class Answered(Struct, frozen=True):
+    """A task that was answered, for a screen: no decision depends on it.
+
+    Args:
+        what: `acknowledged`: since it was made; `done`: since it was acknowledged, or made where it never was.
+        seconds: of event time.
+    """
+
+    what: Literal["acknowledged", "done"]
+    department: str
+    seconds: float
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A stage that says how long departments took."""
+
+    def answered(self) -> Iterable[Answered]:
+        """What was answered since it was asked last; nothing of a drill."""
         ...
 
 

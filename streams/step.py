@@ -16,7 +16,7 @@ from connectors.letters import dead_letter_of
 from connectors.refusals import Undecodable
 from models.messages import PortfolioEntry
 from models.risk_warning import RiskWarning
-from models.stage import Binning, Bins, Emit, Lateness, Owed, Owing, Record, Refused, Stage, Tick
+from models.stage import Answered, Answering, Binning, Bins, Emit, Lateness, Owed, Owing, Record, Refused, Stage, Tick
 from streams.batch_consumer import Batch
 from streams.outbox import Message, Outbox, partition_of
 from streams.state import StateTable
@@ -73,6 +73,10 @@ class RunnerMetrics(Protocol):
 
     def binned(self, found: Iterable[Bins]) -> None: ...
 
+    def answered(self, found: Iterable[Answered]) -> None: ...
+
+    def arrived(self, topic: str, delays: Iterable[float]) -> None: ...
+
     def book(self, partition: int, entry: PortfolioEntry) -> None: ...
 
 
@@ -108,6 +112,10 @@ class NoMetrics:
     def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
 
     def binned(self, found: Iterable[Bins]) -> None: ...
+
+    def answered(self, found: Iterable[Answered]) -> None: ...
+
+    def arrived(self, topic: str, delays: Iterable[float]) -> None: ...
 
     def book(self, partition: int, entry: PortfolioEntry) -> None: ...
 
@@ -198,7 +206,8 @@ class StageRunner:
             started = time.perf_counter()
             lane.busy_at = time.monotonic()
             emits: list[Sent] = []
-            skipped = await self._apply(batch, lane, emits)
+            delays: list[float] = []
+            skipped = await self._apply(batch, lane, emits, delays)
             where = f"{batch.tp.topic}/{batch.tp.partition} up to {batch.end}"
             emits += self._whole(lane.states, self.stage.flush, where)
             await self._store(lane.states, emits, where)
@@ -208,6 +217,7 @@ class StageRunner:
                 lane.arrived[batch.tp.topic] = batch.records[-1].timestamp / 1000
         seconds = time.perf_counter() - started
         self._metrics.batch(self.stage.name, batch.tp.topic, len(batch.records), skipped, seconds)
+        self._metrics.arrived(batch.tp.topic, delays)
 
     async def tick(self, partition: int, caught_up: bool) -> None:
         """Let time pass for one partition.
@@ -225,6 +235,8 @@ class StageRunner:
             self._metrics.state(self.stage.name, partition, *self.table.size(partition))
             if isinstance(self.stage, Lateness):
                 self._metrics.late(self.stage.came_late())
+            if isinstance(self.stage, Answering):
+                self._metrics.answered(self.stage.answered())
             if isinstance(self.stage, Binning):
                 self._metrics.binned(self.stage.binned())
             if isinstance(self.stage, Owing):
@@ -239,20 +251,20 @@ class StageRunner:
             self._failed = True
             raise
 
-    async def _apply(self, batch: Batch, lane: _Lane, emits: list[Sent]) -> int:
+    async def _apply(self, batch: Batch, lane: _Lane, emits: list[Sent], delays: list[float]) -> int:
         topic, now, skipped = batch.tp.topic, self._clock(), 0
         for count, raw in enumerate(batch.records, 1):
             if count % BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
             try:
-                skipped += not self._one(topic, raw, now, lane, emits)
+                skipped += not self._one(topic, raw, now, lane, emits, delays)
             except Exception as error:
                 raise StageFailed(
                     f"{self.stage.name}: {topic}/{raw.partition} offset {raw.offset}: {error!r}"
                 ) from error
         return skipped
 
-    def _one(self, topic: str, raw: Any, now: datetime, lane: _Lane, emits: list[Sent]) -> bool:
+    def _one(self, topic: str, raw: Any, now: datetime, lane: _Lane, emits: list[Sent], delays: list[float]) -> bool:
         key, states = _utf8(raw.key), lane.states
         applied = states.applied(key) if key else {}
         if raw.offset <= applied.get(topic, -1):
@@ -279,6 +291,7 @@ class StageRunner:
             newest = lane.newest.get(topic)
             if newest is None or happened > newest:
                 lane.newest[topic] = happened
+            delays.append((ingested - happened).total_seconds())
         return True
 
     def _whole(

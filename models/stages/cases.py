@@ -28,7 +28,7 @@ from models.response.proving import OF_LOANS, asks_of, told_anew
 from models.response.subject import MAX_WAITING, SubjectCases, Waiting
 from models.response.suspension import suspensions_of
 from models.risk_warning import RiskWarning
-from models.stage import Emit, Owed, Record, Refused, States, Tick
+from models.stage import Answered, Emit, Owed, Record, Refused, States, Tick
 
 # Subjects whose deadlines are judged in one batch or tick. What is marked does not depend on when it is, and a
 # holiday's worth of breaches must not become one write that the broker does not take.
@@ -98,6 +98,7 @@ class CasesStage:
         self._policies = policies
         self._every = range(partitions)
         self._partitions: dict[int, Here] = {}
+        self._answered: list[Answered] = []
 
     def apply(self, states: States, record: Record) -> Iterable[Emit]:
         """Take a warning, an action, or what the stream says of a measure's proof.
@@ -159,13 +160,14 @@ class CasesStage:
         clock = here.advance(min(warning.event_time, ahead), record.ingest_time)
         self._run(here, clock, record.ingest_time)
         state = self._load(here, warning.subject, clock, record)
+        before = dict(state.cases)
         here.told(state.settle(clock, record.ingest_time))
         emits: list[Emit] = []
         just_before = warning.event_time - timedelta(microseconds=1)
         emits += self._release(here, state, just_before, clock, record.now)
         here.told(state.take_warning(warning, warning.mode, self._policies, clock, record.ingest_time))
         emits += self._release(here, state, warning.event_time, clock, record.now)
-        self._keep(here, warning.subject, state)
+        self._keep(here, warning.subject, state, before)
         return emits
 
     def _action(self, here: Here, action: Action, record: Record) -> list[Emit]:
@@ -198,6 +200,7 @@ class CasesStage:
         clock = here.advance(action.event_time, record.ingest_time)
         self._run(here, clock, record.ingest_time)
         state = self._load(here, action.subject, clock, record)
+        stood = dict(state.cases)
         state.acted_until = max(state.acted_until or action.event_time, action.event_time)
         if waits:
             state.waiting.append(
@@ -215,7 +218,7 @@ class CasesStage:
             case = state.put(state.moved(action, self._policies, record.ingest_time), clock, record.ingest_time)
             here.told([case])
             emits += _passed_on(case, action)
-        self._keep(here, action.subject, state)
+        self._keep(here, action.subject, state, stood)
         return emits
 
     # --- proofs ---
@@ -225,8 +228,9 @@ class CasesStage:
         state = here.states.load(proved.subject, SubjectCases) or SubjectCases(
             stream_time=proved.since, arrived_at=record.ingest_time
         )
+        before = dict(state.cases)
         here.told(state.take_proof(proved, clock, record.ingest_time))
-        self._keep(here, proved.subject, state)
+        self._keep(here, proved.subject, state, before)
         return []
 
     def _asks(self, here: Here, cases: Iterable[Case]) -> Iterator[Emit]:
@@ -280,11 +284,11 @@ class CasesStage:
     def _let_go(self, here: Here, subject: str, now: datetime, wall: datetime) -> Iterator[Emit]:
         """All warnings that the broker has are in: what still waits for a case goes on, or is given up in time."""
         state = _held(here.states, subject)
-        count = len(state.waiting)
+        count, before = len(state.waiting), dict(state.cases)
         yield from self._release(here, state, None, now, wall)
         yield from (_dead_letter(one, refusal, wall) for one, refusal in state.expire(self._policies, now))
         if len(state.waiting) != count:
-            self._keep(here, subject, state)
+            self._keep(here, subject, state, before)
 
     def _release(
         self, here: Here, state: SubjectCases, until: datetime | None, clock: datetime, wall: datetime
@@ -325,8 +329,20 @@ class CasesStage:
         """The tasks of a partition that are not done; none of a drill's."""
         return +self._here(states).owed
 
-    def _keep(self, here: Here, subject: str, state: SubjectCases) -> None:
+    def answered(self) -> Iterable[Answered]:
+        """Tasks acknowledged and done since it was asked last; none of a drill's."""
+        found, self._answered = self._answered, []
+        return found
+
+    def _keep(self, here: Here, subject: str, state: SubjectCases, before: Mapping[int, Case] | None = None) -> None:
+        """Keep what is known of a subject.
+
+        Args:
+            before: its cases before a deed; None where only time has passed.
+        """
         here.states.save(subject, state)
+        if before is not None:
+            self._answered += answers_between(before, state.cases)
         here.count(subject, state)
         here.agenda.plan(subject, state.next_due())
         if state.waiting:
@@ -360,6 +376,25 @@ def _passed_on(case: Case, action: Action) -> list[Emit]:
 
 def _sent(link: CaseLink) -> Emit:
     return Emit("case-links", link.key, link, route=link.subject)
+
+
+def answers_between(before: Mapping[int, Case], after: Mapping[int, Case]) -> Iterator[Answered]:
+    """What departments have answered on a subject, from its cases before and after.
+
+    Tasks are told apart by department and round; a task that a second employee dismissed is done as well.
+    """
+    for number, case in after.items():
+        if case.mode != "live" or before.get(number) is case:
+            continue
+        known = {(task.department, task.round): task for task in before[number].tasks} if number in before else {}
+        for task in case.tasks:
+            old = known.get((task.department, task.round))
+            if task.acknowledged_at is not None and (old is None or old.acknowledged_at is None):
+                took = task.acknowledged_at - task.created_at
+                yield Answered("acknowledged", task.department, took.total_seconds())
+            if task.done_at is not None and (old is None or old.done_at is None):
+                took = task.done_at - (task.acknowledged_at or task.created_at)
+                yield Answered("done", task.department, took.total_seconds())
 
 
 def _owed(state: SubjectCases) -> Iterator[Owed]:

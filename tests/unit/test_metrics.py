@@ -14,7 +14,7 @@ from connectors.errors import LiandongError
 from connectors.metrics import METRICS, Metrics, serve_metrics
 from models.messages import PortfolioEntry
 from models.policy import Level
-from models.stage import Bins, Owed
+from models.stage import Answered, Bins, Owed
 from tests.response import warning as warning_of
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
@@ -201,3 +201,13 @@ def test_recovery_by_stage() -> None:
     metrics = Metrics()
     metrics.recovered("customers", 3.5)
     assert value(metrics, "liandong_recovery_seconds", stage="customers") == 3.5
+
+
+def test_the_clocks_of_feeds_and_of_people() -> None:
+    metrics = Metrics()
+    metrics.arrived("transactions", [0.25, 4.0, -1.0])  # two clocks
+    metrics.answered([Answered("acknowledged", "credit", 600.0), Answered("done", "credit", 7200.0)])
+    assert value(metrics, "liandong_arrival_delay_seconds_sum", topic="transactions") == 4.25
+    assert value(metrics, "liandong_arrival_delay_seconds_count", topic="transactions") == 3
+    assert value(metrics, "liandong_acknowledgement_seconds_sum", department="credit") == 600
+    assert value(metrics, "liandong_completion_seconds_sum", department="credit") == 7200

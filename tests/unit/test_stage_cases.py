@@ -10,7 +10,7 @@ from models.events import Action
 from models.pipeline import MemoryStates
 from models.response.case import Case
 from models.response.subject import KEEP_CLOSED, MAX_WAITING
-from models.stage import Owed
+from models.stage import Answered, Owed
 from tests.response import DAY, HOUR, MONDAY, SUBJECT, Desk, action, unreminded, warning
 
 OTHER = "customer:C7"
@@ -409,3 +409,24 @@ def test_what_is_owed_is_counted_as_it_stands() -> None:
     assert dict(desk.stage.owed(desk.states)) == late
     desk.take(action("complete", MONDAY + 21 * DAY))
     assert dict(desk.stage.owed(desk.states)) == {}
+
+
+def test_how_long_departments_took_is_told_once() -> None:
+    desk = Desk()
+    desk.take(warning(), warning(warning_id="d1", mode="drill", subject="customer:D1"))
+    assert list(desk.stage.answered()) == []
+    desk.take(action("acknowledge", MONDAY + HOUR), action("acknowledge", MONDAY + HOUR, case_id="customer:D1#1"))
+    desk.take(action("acknowledge", MONDAY + HOUR))  # the same once more
+    assert list(desk.stage.answered()) == [Answered("acknowledged", "operations", 3600.0)]
+    desk.take(action("complete", MONDAY + 3 * HOUR))
+    assert list(desk.stage.answered()) == [Answered("done", "operations", 7200.0)]
+    assert list(desk.stage.answered()) == []
+
+
+def test_an_answer_that_waited_for_its_warning_counts_when_it_is_taken() -> None:
+    desk = Desk()
+    desk.take(action("acknowledge", MONDAY + HOUR))
+    assert list(desk.stage.answered()) == []
+    desk.take(warning())
+    desk.tick(MONDAY + 2 * HOUR)
+    assert list(desk.stage.answered()) == [Answered("acknowledged", "operations", 3600.0)]
