@@ -102,9 +102,16 @@ class SubjectCases(Struct, kw_only=True):
     # --- warnings ---
 
     def holder(self, warning_id: str, mode: CaseMode) -> Case | None:
-        """The newest case of this mode that holds the warning."""
-        numbers = sorted(self.cases, reverse=True)
-        return next((case for n in numbers if (case := self.cases[n]).mode == mode and case.warning(warning_id)), None)
+        """The case of this mode that holds the warning's newest revision; of several that do the newest.
+
+        A revision may stand in an older case than the one before it: where it shows a measure there not to be kept.
+        """
+        held = [
+            (ref.revision, number)
+            for number, case in self.cases.items()
+            if case.mode == mode and (ref := case.warning(warning_id)) is not None
+        ]
+        return self.cases[max(held)[1]] if held else None
 
     def take_warning(
         self, warning: RiskWarning, mode: CaseMode, policies: PolicyHistory, clock: datetime, recorded_at: datetime

@@ -74,6 +74,20 @@ def test_after_a_case_is_resolved_the_next_one_is_numbered_on() -> None:
     assert len(desk.case(2).warnings) == 1
 
 
+def test_a_revision_that_opens_an_older_case_again_is_known_there() -> None:
+    desk = Desk()
+    desk.take(warning(warning_id="w1"))
+    answered(desk, 1, HOUR)
+    desk.take(warning(MONDAY + 3 * HOUR, warning_id="w2"))
+    answered(desk, 2, 4 * HOUR)
+    disproof = warning(MONDAY + 6 * HOUR, warning_id="w2", revision=2, disproves=f"{SUBJECT}#1")
+    desk.take(disproof)
+    assert (desk.case(1).state, desk.case(2).state) == ("open", "resolved")
+    revisions = {number: case.revision for number, case in desk.subject().cases.items()}
+    desk.take(disproof)
+    assert {number: case.revision for number, case in desk.subject().cases.items()} == revisions
+
+
 def test_illegal_actions_are_refused_before_anything_changes() -> None:
     desk = Desk()
     desk.take(warning())
