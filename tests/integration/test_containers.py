@@ -20,9 +20,10 @@ from connectors.variables import VARIABLES
 from tests.conftest import broker_of
 from tests.data import ROOT
 
-COMPOSE = ROOT / "deploy" / "compose"
+DEPLOY = ROOT / "deploy"
+PROMETHEUS = DEPLOY / "prometheus" / "containers.yml"
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((COMPOSE / "compose.yaml").read_text("utf-8"))["services"]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
 OURS = {name: one for name, one in SERVICES.items() if "build" in one}
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -44,11 +45,11 @@ def test_every_service_is_pinned_limited_and_watched(name: str) -> None:
 
 @every_service
 def test_what_is_mounted_is_there_and_what_is_kept_is_declared(name: str) -> None:
-    whole = yaml.safe_load((COMPOSE / "compose.yaml").read_text("utf-8"))
+    whole = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     for volume in SERVICES[name].get("volumes", ()):
         source = volume.split(":")[0]
         if source.startswith("."):
-            assert (COMPOSE / source).exists(), volume
+            assert (DEPLOY / source).exists(), volume
             assert volume.endswith(":ro")
         else:
             assert source in whole["volumes"]
@@ -90,7 +91,7 @@ def test_the_image_is_of_one_release_and_its_variables_exist() -> None:
 
 
 def test_prometheus_finds_the_workers(tmp_path: Path) -> None:
-    config = yaml.safe_load((COMPOSE / "prometheus.yml").read_text("utf-8"))
+    config = yaml.safe_load(PROMETHEUS.read_text("utf-8"))
     (job,) = config["scrape_configs"]
     (found,) = job["dns_sd_configs"]
     assert found["names"] == ["worker"]
@@ -98,10 +99,10 @@ def test_prometheus_finds_the_workers(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
-    for file in (COMPOSE / "prometheus.yml", *(ROOT / "deploy" / "prometheus").glob("*s.yml")):
+    for file in (PROMETHEUS, *(ROOT / "deploy" / "prometheus").glob("*s.yml")):
         shutil.copy(file, tmp_path)
     shutil.copy(ROOT / "deploy" / "prometheus" / "recording.yml", tmp_path)
-    shutil.copy(COMPOSE / "prometheus.yml", tmp_path)
+    shutil.copy(PROMETHEUS, tmp_path / "prometheus.yml")
     run = subprocess.run(
         [promtool, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, check=False
     )
