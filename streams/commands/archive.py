@@ -39,8 +39,10 @@ def archive(folder: FolderArgument, format: FormatOption = Format.TEXT) -> None:
     for topic, count in manifest.records.items():
         table.add_row(topic, f"{count:,}")
     out.print(table)
-    if behind:
-        out.print(f"the workers have still to judge {behind:,} of them", markup=False)
+    left = (
+        f"the workers have still to judge {behind:,} of them" if behind else "the workers have judged all that was sent"
+    )
+    out.print(left, markup=False)
     after = ends_of(settings)
     if came := sum(after[place] - end for place, end in ends.items() if place.topic in INPUTS):
         notes.print(f"note: {came:,} records came in meanwhile; to move, stop the feeds first", markup=False)
