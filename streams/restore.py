@@ -7,7 +7,6 @@ so an action meets the case that it met before.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -29,9 +28,12 @@ from streams.wiring import changelog_topics
 S = TypeVar("S", bound=Struct)
 
 ACTIONS, LOANS = "actions", frozenset({"loans", "capital"})
-# Actions first, see `slices`.
+# Actions first, see `turns`.
 INPUTS = (ACTIONS, *(spec.name for spec in TOPICS.values() if spec.direction == "input" and spec.name != ACTIONS))
 REFERENCES = tuple(spec.name for spec in TOPICS.values() if spec.direction == "reference")
+
+
+AT_ONCE = 10_000  # events that are held in memory
 
 
 class LeftOut(NamedTuple):
@@ -111,34 +113,38 @@ def play(
             advance(len(records))
 
         told: set[str] = set()  # topics of events that may not be judged yet
-        for events, actions in slices(archived(folder, *INPUTS), length):
-            send(events)
-            told |= {record.topic for record in events}
-            if actions:
-                if told:
-                    workers.settle(settings.idle_seconds, timeout, loans=bool(told & LOANS))
-                    told.clear()
-                send(actions)
-                workers.wait_through(ACTIONS, timeout=timeout)
+        for some in turns(archived(folder, *INPUTS), length):
+            if some[0].topic != ACTIONS:
+                send(some)
+                told |= {record.topic for record in some}
+                continue
+            if told:
+                workers.settle(settings.idle_seconds, timeout, loans=bool(told & LOANS))
+                told.clear()
+            send(some)
+            workers.wait_through(ACTIONS, timeout=timeout)
         workers.settle(settings.idle_seconds, timeout)
     return left_out
 
 
-def slices(records: Iterable[Archived], length: timedelta) -> Iterator[tuple[list[Archived], list[Archived]]]:
-    """(events, actions) to be played one after the other.
+def turns(records: Iterable[Archived], length: timedelta) -> Iterator[list[Archived]]:
+    """Events or actions, each to be played when those before are through: at most `AT_ONCE` events together.
 
     Args:
         records: by their times; of those of one instant actions first, since they answer what had come before.
-        length: of a slice of time; none: they take turns as they came.
+        length: of a slice of time, in which events go before actions; none: they take turns as they came.
     """
     milliseconds = length // timedelta(milliseconds=1)
-
-    def turn(one: Archived) -> int:
-        return one.timestamp // milliseconds if milliseconds else one.topic == ACTIONS
-
-    for _, some in groupby(records, key=turn):
-        ones = list(some)
-        yield [one for one in ones if one.topic != ACTIONS], [one for one in ones if one.topic == ACTIONS]
+    events: list[Archived] = []
+    actions: list[Archived] = []
+    now: object = None
+    for one in records:
+        turn = one.timestamp // milliseconds if milliseconds else one.topic == ACTIONS
+        if turn != now or len(events) >= AT_ONCE:
+            yield from (some for some in (events, actions if turn != now else []) if some)
+            events, actions, now = [], actions if turn == now else [], turn
+        (actions if one.topic == ACTIONS else events).append(one)
+    yield from (some for some in (events, actions) if some)
 
 
 def left_out_of(folder: Path) -> LeftOut:

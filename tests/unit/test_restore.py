@@ -9,7 +9,8 @@ from connectors.archive import Archived, archived, as_frame, read_manifest
 from connectors.codec import Codec
 from connectors.errors import LiandongError
 from models.dead_letter import DeadLetter, Redrive
-from streams.restore import left_out_of, outcome, slices
+from streams import restore
+from streams.restore import left_out_of, outcome, turns
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 
@@ -24,23 +25,28 @@ def store(folder: Path, *records: Archived) -> None:
         as_frame([one]).write_parquet(folder / one.topic / f"{one.partition}-{one.offset:010}.parquet")
 
 
+def played(length: timedelta, *came: tuple[str, int]) -> list[list[tuple[str, int]]]:
+    found = turns([record(topic, at) for topic, at in came], length)
+    return [[(one.topic, one.timestamp) for one in some] for some in found]
+
+
 def test_events_and_actions_take_turns_as_they_came() -> None:
-    came = [
-        record(topic, at) for topic, at in (("loans", 1), ("reports", 2), ("actions", 2), ("actions", 3), ("loans", 3))
-    ]
-    turns = [
-        ([one.topic for one in events], [one.topic for one in actions]) for events, actions in slices(came, timedelta())
-    ]
-    assert turns == [(["loans", "reports"], []), ([], ["actions", "actions"]), (["loans"], [])]
+    came = (("loans", 1), ("reports", 2), ("actions", 2), ("actions", 3), ("loans", 3))
+    assert played(timedelta(), *came) == [list(came[:2]), list(came[2:4]), [came[4]]]
+    assert played(timedelta()) == []
 
 
 def test_in_a_slice_events_go_first() -> None:
-    came = [record(topic, at) for topic, at in (("actions", 0), ("loans", 999), ("actions", 1000), ("loans", 1500))]
-    played = [
-        ([one.timestamp for one in events], [one.timestamp for one in actions])
-        for events, actions in slices(came, timedelta(seconds=1))
-    ]
-    assert played == [([999], [0]), ([1500], [1000])]
+    came = (("actions", 0), ("loans", 999), ("actions", 1000), ("loans", 1500))
+    assert played(timedelta(seconds=1), *came) == [[came[1]], [came[0]], [came[3]], [came[2]]]
+
+
+@pytest.mark.parametrize("length", [timedelta(), timedelta(seconds=10)])
+def test_no_more_events_are_held_than_fit(monkeypatch: pytest.MonkeyPatch, length: timedelta) -> None:
+    monkeypatch.setattr(restore, "AT_ONCE", 2)
+    came = (("actions", 0), *(("loans", at) for at in range(1, 6)))
+    loans = [list(came[1:3]), list(came[3:5]), [came[5]]]
+    assert played(length, *came) == ([*loans, [came[0]]] if length else [[came[0]], *loans])
 
 
 def test_partitions_are_merged_by_time_and_keep_their_order(tmp_path: Path) -> None:
