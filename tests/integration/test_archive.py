@@ -19,7 +19,7 @@ from connectors.settings import Settings
 from connectors.sources.simulator.day import scripted_day
 from connectors.writer import EventWriter
 from models.policy import Policy, PolicyHistory
-from models.response.case import Case
+from models.response.case import SYSTEM, Case, Task
 from streams.cli import app
 from streams.commands.demo import play_script
 from streams.playground import Playground
@@ -51,6 +51,24 @@ def letters(settings: Settings) -> list[tuple[Any, ...]]:
     with TopicReader(settings) as reader:
         by_id = {one.dead_letter_id: one for _, one in reader.events("dead-letters")}
     return sorted((one.source_topic, one.source_key, one.reason, one.detail) for one in by_id.values())
+
+
+def deeds(case: Case) -> dict[str, Any]:
+    """What people did on a case, and what came of it."""
+    return {
+        "state": (case.state, case.severity, {(one.warning_id, one.severity) for one in case.warnings}),
+        "tasks": [
+            (task.department, task.round, task.state, task.acknowledged_at, task.done_at, _measures(task))
+            for task in case.tasks
+        ],
+        "deeds": [
+            (one.at, one.actor, one.kind, one.department, one.measure) for one in case.history if one.actor != SYSTEM
+        ],
+    }
+
+
+def _measures(task: Task) -> list[tuple[Any, ...]]:
+    return [(one.code, one.completed_at, one.completed_by, one.proved_at) for one in task.measures]
 
 
 def run(settings: Settings, *arguments: str) -> Result:
@@ -108,7 +126,9 @@ def test_the_number_of_partitions_changes_and_nothing_else(played: Playground, p
     after = read_cases(many)
     assert after.keys() == before.keys()
     for case_id, case in after.items():
-        assert comparable(case) == comparable(before[case_id]), case_id
+        # At which loan of several partitions a book reaches a level depends on their order of arrival, to milliseconds.
+        as_it_was = deeds if case.subject.startswith("industry:") else comparable
+        assert as_it_was(case) == as_it_was(before[case_id]), case_id
 
     # What comes now is judged with what came before: half of a sum stands in the state, half comes in.
     played.settings = many
