@@ -7,7 +7,7 @@ States are not in it: workers make them again from the records.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -118,15 +118,20 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def archived(folder: Path, *topics: str) -> Iterator[Archived]:
-    """The records of some topics, merged by their times; what a partition holds stays in its own order."""
+def archived(folder: Path, *topics: str, lead: Mapping[str, int] | None = None) -> Iterator[Archived]:
+    """The records of some topics, merged by their times; what a partition holds stays in its own order.
+
+    Args:
+        lead: by topic, milliseconds by which its records go before others of the same time.
+    """
+    ahead = lead or {}
     ways = []
     for topic in topics:
         files: dict[int, list[Path]] = {}
         for file in sorted((folder / topic).glob("*.parquet")):
             files.setdefault(int(file.name.partition("-")[0]), []).append(file)
         ways += [_partition(topic, partition, found) for partition, found in files.items()]
-    return heapq.merge(*ways, key=lambda one: one.timestamp)
+    return heapq.merge(*ways, key=lambda one: one.timestamp - ahead.get(one.topic, 0))
 
 
 def ends_of(settings: Settings) -> dict[TopicPartition, int]:

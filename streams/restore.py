@@ -33,6 +33,9 @@ INPUTS = (ACTIONS, *(spec.name for spec in TOPICS.values() if spec.direction == 
 REFERENCES = tuple(spec.name for spec in TOPICS.values() if spec.direction == "reference")
 
 
+# Nobody answers within a second of an event's arrival what is told because of it, and the times of two partitions say
+# no better than that which of two records came first.
+LEAD = {ACTIONS: 1000}
 AT_ONCE = 10_000  # events that are held in memory
 
 
@@ -113,7 +116,7 @@ def play(
             advance(len(records))
 
         told: set[str] = set()  # topics of events that may not be judged yet
-        for some in turns(archived(folder, *INPUTS), length):
+        for some in turns(archived(folder, *INPUTS, lead=LEAD), length):
             if some[0].topic != ACTIONS:
                 send(some)
                 told |= {record.topic for record in some}
@@ -131,7 +134,7 @@ def turns(records: Iterable[Archived], length: timedelta) -> Iterator[list[Archi
     """Events or actions, each to be played when those before are through: at most `AT_ONCE` events together.
 
     Args:
-        records: by their times; of those of one instant actions first, since they answer what had come before.
+        records: by their times, actions as long before others as nobody can have answered these.
         length: of a slice of time, in which events go before actions; none: they take turns as they came.
     """
     milliseconds = length // timedelta(milliseconds=1)

@@ -59,6 +59,8 @@ def test_partitions_are_merged_by_time_and_keep_their_order(tmp_path: Path) -> N
         ("loans", 1, 0), ("loans", 0, 0), ("loans", 0, 1), ("actions", 0, 0), ("loans", 1, 1),
     ]  # fmt: skip
     assert found[0] == records[2]
+    ahead = archived(tmp_path, "loans", "actions", lead={"actions": 2})
+    assert [one.topic for one in ahead] == ["loans", "actions", "loans", "loans", "loans"]
     assert found[0].place == "loans/1/0"
 
 
