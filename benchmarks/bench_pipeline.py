@@ -7,10 +7,8 @@ on the machine matters little; seconds of wall clock matter for the recovery alo
 """
 
 import argparse
-import re
 import tempfile
 import time
-import urllib.request
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,18 +22,15 @@ from connectors.settings import Settings
 from connectors.sources.simulator import simulate, topic_of
 from connectors.writer import EventWriter
 from streams.playground import Playground, WorkerProcess, free_port
+from tests.scrape import scraped
 
 
 def page(worker: WorkerProcess) -> dict[str, float]:
     """Series of a worker's page by name, added up over their labels but the stage."""
     found: dict[str, float] = {}
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}/metrics", timeout=10) as text:
-        for line in text.read().decode().splitlines():
-            if not line.startswith("#"):
-                series, _, value = line.rpartition(" ")
-                stage = re.search(r'stage="(\w+)"', series)
-                name = series.partition("{")[0] + (f":{stage[1]}" if stage else "")
-                found[name] = found.get(name, 0.0) + float(value)
+    for sample in scraped(worker.metrics_port):
+        name = f"{sample.name}:{sample.labels['stage']}" if "stage" in sample.labels else sample.name
+        found[name] = found.get(name, 0.0) + sample.value
     return found
 
 

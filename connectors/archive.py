@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from kafka import TopicPartition
 from msgspec import Struct
 
 from connectors.errors import LiandongError
@@ -73,11 +72,16 @@ class Manifest(Struct, frozen=True):
 
 
 def write_archive(
-    settings: Settings, folder: Path, behind: int, advance: Callable[[int], None] = lambda count: None
+    reader: TopicReader,
+    settings: Settings,
+    folder: Path,
+    behind: int,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> Manifest:
     """Read every topic of the catalogue to its end.
 
     Args:
+        settings: for the manifest.
         folder: a new or an empty one.
         behind: for the manifest.
         advance: told how many records were read.
@@ -88,16 +92,15 @@ def write_archive(
     if folder.exists() and any(folder.iterdir()):
         raise LiandongError(f"{folder} is not empty", "give a new folder")
     counts: dict[str, int] = {}
-    with TopicReader(settings) as reader:
-        for topic in TOPICS:
-            counts[topic] = 0
-            (folder / topic).mkdir(parents=True)
-            for part in _parts(reader.records(topic)):
-                first = part[0]
-                name = f"{first.partition}-{first.offset:010}.parquet"
-                as_frame(part).write_parquet(folder / topic / name)
-                counts[topic] += len(part)
-                advance(len(part))
+    for topic in TOPICS:
+        counts[topic] = 0
+        (folder / topic).mkdir(parents=True)
+        for part in _parts(reader.records(topic)):
+            first = part[0]
+            name = f"{first.partition}-{first.offset:010}.parquet"
+            as_frame(part).write_parquet(folder / topic / name)
+            counts[topic] += len(part)
+            advance(len(part))
     manifest = Manifest(version("liandong"), datetime.now(UTC), settings.app_id, settings.partitions, behind, counts)
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     (folder / MANIFEST).write_bytes(text + b"\n")
@@ -132,12 +135,6 @@ def archived(folder: Path, *topics: str, lead: Mapping[str, int] | None = None) 
             files.setdefault(int(file.name.partition("-")[0]), []).append(file)
         ways += [_partition(topic, partition, found) for partition, found in files.items()]
     return heapq.merge(*ways, key=lambda one: one.timestamp - ahead.get(one.topic, 0))
-
-
-def ends_of(settings: Settings) -> dict[TopicPartition, int]:
-    """Where the topics of the catalogue end now."""
-    with TopicReader(settings) as reader:
-        return reader.ends(*TOPICS)
 
 
 def _parts(records: Iterable[Any]) -> Iterator[list[Any]]:

@@ -1,8 +1,8 @@
 """Reads topics whole, from their first record to the one that was last when the reading began."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -13,8 +13,36 @@ from connectors.refusals import Undecodable
 from connectors.settings import Settings
 
 
+class AnyRecord(Protocol):
+    """A record of a consumer's, or one from an archive."""
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+R = TypeVar("R", bound=AnyRecord)
+
+
 class ReadFailed(LiandongError):
     """A topic could not be read to its end."""
+
+
+def decoded(records: Iterable[R], codec: Codec) -> Iterator[tuple[R, Any]]:
+    """(record, event) of every record that decodes."""
+    for record in records:
+        try:
+            yield record, codec.decode(record.topic, record.key, record.value, record.headers)
+        except Undecodable:
+            continue
 
 
 class TopicReader:
@@ -97,11 +125,7 @@ class TopicReader:
         self, *topics: str, since: Mapping[TopicPartition, int] | None = None, partition: int | None = None
     ) -> Iterator[tuple[Any, Any]]:
         """(record, event) of every record that decodes; what does not is left out, as the workers leave it out."""
-        for record in self.records(*topics, since=since, partition=partition):
-            try:
-                yield record, self._codec.decode(record.topic, record.key, record.value, record.headers)
-            except Undecodable:
-                continue
+        return decoded(self.records(*topics, since=since, partition=partition), self._codec)
 
     def _poll(self, place: TopicPartition) -> list[Any]:
         try:

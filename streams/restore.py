@@ -16,7 +16,7 @@ from connectors.admin import delete_topics, ensure_topics
 from connectors.archive import Archived, archived
 from connectors.codec import Codec
 from connectors.progress import GroupProgress
-from connectors.refusals import Undecodable
+from connectors.records import decoded
 from connectors.settings import Settings
 from connectors.topics import TOPICS
 from connectors.writer import EventWriter
@@ -173,11 +173,4 @@ def outcome(folder: Path, now: Mapping[str, set[str]]) -> Outcome:
 
 
 def _decoded(folder: Path, topic: str, kind: type[S]) -> Iterator[S]:
-    codec = Codec()
-    for record in archived(folder, topic):
-        try:
-            value = codec.decode(topic, record.key, record.value, record.headers)
-        except Undecodable:
-            continue
-        if isinstance(value, kind):
-            yield value
+    return (value for _, value in decoded(archived(folder, topic), Codec()) if isinstance(value, kind))

@@ -41,83 +41,65 @@ class Codec(Protocol):
 
 
 class RunnerMetrics(Protocol):
-    """What the runner counts; `connectors.metrics` keeps it."""
+    """What the runner counts; `connectors.metrics` keeps it. A method that is not given counts nothing."""
 
-    def batch(self, stage: str, topic: str, records: int, skipped: int, seconds: float) -> None: ...
+    def batch(self, stage: str, topic: str, records: int, skipped: int, seconds: float) -> None:
+        return
 
-    def emitted(self, topic: str, messages: int) -> None: ...
+    def emitted(self, topic: str, messages: int) -> None:
+        return
 
-    def refused(self, stage: str, topic: str, reason: str) -> None: ...
+    def refused(self, stage: str, topic: str, reason: str) -> None:
+        return
 
-    def stored(self, stage: str, keys: int, size: int) -> None: ...
+    def stored(self, stage: str, keys: int, size: int) -> None:
+        return
 
-    def warning(self, warning: RiskWarning, ingested: datetime | None, acked: datetime) -> None: ...
+    def warning(self, warning: RiskWarning, ingested: datetime | None, acked: datetime) -> None:
+        return
 
-    def state(self, stage: str, partition: int, keys: int, size: int) -> None: ...
+    def state(self, stage: str, partition: int, keys: int, size: int) -> None:
+        return
 
-    def late(self, events: Mapping[str, int]) -> None: ...
+    def late(self, events: Mapping[str, int]) -> None:
+        return
 
-    def lag(self, topic: str, partition: int, events: int, seconds: float, watermark: float | None) -> None: ...
+    def lag(self, topic: str, partition: int, events: int, seconds: float, watermark: float | None) -> None:
+        return
 
-    def recovering(self, stage: str, partition: int, records: int) -> None: ...
+    def recovering(self, stage: str, partition: int, records: int) -> None:
+        return
 
-    def recovered(self, stage: str, seconds: float) -> None: ...
+    def recovered(self, stage: str, seconds: float) -> None:
+        return
 
-    def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
+    def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None:
+        return
 
-    def rebalanced(self, seconds: float) -> None: ...
+    def rebalanced(self, seconds: float) -> None:
+        return
 
-    def broker(self, *, up: bool) -> None: ...
+    def broker(self, *, up: bool) -> None:
+        return
 
-    def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
+    def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None:
+        return
 
-    def binned(self, found: Iterable[Bins]) -> None: ...
+    def binned(self, found: Iterable[Bins]) -> None:
+        return
 
-    def answered(self, found: Iterable[Answered]) -> None: ...
+    def answered(self, found: Iterable[Answered]) -> None:
+        return
 
-    def arrived(self, topic: str, delays: Iterable[float]) -> None: ...
+    def arrived(self, topic: str, delays: Iterable[float]) -> None:
+        return
 
-    def book(self, partition: int, entry: PortfolioEntry) -> None: ...
+    def book(self, partition: int, entry: PortfolioEntry) -> None:
+        return
 
 
-class NoMetrics:
+class NoMetrics(RunnerMetrics):
     """Counts nothing."""
-
-    def batch(self, stage: str, topic: str, records: int, skipped: int, seconds: float) -> None: ...
-
-    def emitted(self, topic: str, messages: int) -> None: ...
-
-    def refused(self, stage: str, topic: str, reason: str) -> None: ...
-
-    def stored(self, stage: str, keys: int, size: int) -> None: ...
-
-    def warning(self, warning: RiskWarning, ingested: datetime | None, acked: datetime) -> None: ...
-
-    def state(self, stage: str, partition: int, keys: int, size: int) -> None: ...
-
-    def late(self, events: Mapping[str, int]) -> None: ...
-
-    def lag(self, topic: str, partition: int, events: int, seconds: float, watermark: float | None) -> None: ...
-
-    def recovering(self, stage: str, partition: int, records: int) -> None: ...
-
-    def recovered(self, stage: str, seconds: float) -> None: ...
-
-    def forget_partition(self, topics: Iterable[str], stage: str, partition: int) -> None: ...
-
-    def rebalanced(self, seconds: float) -> None: ...
-
-    def broker(self, *, up: bool) -> None: ...
-
-    def tasks(self, partition: int, owed: Mapping[Owed, int]) -> None: ...
-
-    def binned(self, found: Iterable[Bins]) -> None: ...
-
-    def answered(self, found: Iterable[Answered]) -> None: ...
-
-    def arrived(self, topic: str, delays: Iterable[float]) -> None: ...
-
-    def book(self, partition: int, entry: PortfolioEntry) -> None: ...
 
 
 class StageFailed(Exception):
@@ -133,6 +115,7 @@ class _Lane:
         self.busy_at = time.monotonic()
         self.arrived: dict[str, float] = {}  # when the broker took the newest record applied, by topic
         self.newest: dict[str, datetime] = {}  # the newest event time applied, by topic
+        self.delays: list[float] = []  # from happening to arrival, of the events of the batch under way
 
 
 class StageRunner:
@@ -206,8 +189,7 @@ class StageRunner:
             started = time.perf_counter()
             lane.busy_at = time.monotonic()
             emits: list[Sent] = []
-            delays: list[float] = []
-            skipped = await self._apply(batch, lane, emits, delays)
+            skipped = await self._apply(batch, lane, emits)
             where = f"{batch.tp.topic}/{batch.tp.partition} up to {batch.end}"
             emits += self._whole(lane.states, self.stage.flush, where)
             await self._store(lane.states, emits, where)
@@ -215,6 +197,7 @@ class StageRunner:
             lane.busy_at = time.monotonic()
             if batch.records:
                 lane.arrived[batch.tp.topic] = batch.records[-1].timestamp / 1000
+            delays, lane.delays = lane.delays, []
         seconds = time.perf_counter() - started
         self._metrics.batch(self.stage.name, batch.tp.topic, len(batch.records), skipped, seconds)
         self._metrics.arrived(batch.tp.topic, delays)
@@ -251,20 +234,20 @@ class StageRunner:
             self._failed = True
             raise
 
-    async def _apply(self, batch: Batch, lane: _Lane, emits: list[Sent], delays: list[float]) -> int:
+    async def _apply(self, batch: Batch, lane: _Lane, emits: list[Sent]) -> int:
         topic, now, skipped = batch.tp.topic, self._clock(), 0
         for count, raw in enumerate(batch.records, 1):
             if count % BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
             try:
-                skipped += not self._one(topic, raw, now, lane, emits, delays)
+                skipped += not self._one(topic, raw, now, lane, emits)
             except Exception as error:
                 raise StageFailed(
                     f"{self.stage.name}: {topic}/{raw.partition} offset {raw.offset}: {error!r}"
                 ) from error
         return skipped
 
-    def _one(self, topic: str, raw: Any, now: datetime, lane: _Lane, emits: list[Sent], delays: list[float]) -> bool:
+    def _one(self, topic: str, raw: Any, now: datetime, lane: _Lane, emits: list[Sent]) -> bool:
         key, states = _utf8(raw.key), lane.states
         applied = states.applied(key) if key else {}
         if raw.offset <= applied.get(topic, -1):
@@ -291,7 +274,7 @@ class StageRunner:
             newest = lane.newest.get(topic)
             if newest is None or happened > newest:
                 lane.newest[topic] = happened
-            delays.append((ingested - happened).total_seconds())
+            lane.delays.append((ingested - happened).total_seconds())
         return True
 
     def _whole(

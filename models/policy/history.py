@@ -113,6 +113,10 @@ class PolicyHistory:
             policy = self._policies[index] = self._made(self._days[index])
         return policy
 
+    def version_on(self, day: date) -> Policy:
+        """The version that holds on a day as it was approved: without that day's rates and watch list."""
+        return next((one for one in reversed(self.versions) if one.first_day <= day), self.versions[0])
+
     @property
     def latest(self) -> Policy:
         """The newest version, with the newest rates and watch list."""
@@ -138,7 +142,7 @@ class PolicyHistory:
 
     def _rebuild(self) -> None:
         days = {_FIRST}
-        days |= {self._first_day(policy) for policy in self.versions[1:]}
+        days |= {policy.first_day for policy in self.versions[1:]}
         days |= {rate.as_of for rate in self._rates.values()}
         for entry in self._entries.values():
             days |= {entry.valid_from} | ({entry.valid_until} if entry.valid_until else set())
@@ -146,14 +150,8 @@ class PolicyHistory:
         self._policies = [None] * len(self._days)
         self._single = self._made(_FIRST) if len(self._days) == 1 else None
 
-    def _first_day(self, policy: Policy) -> date:
-        return self._calendar.day_of(policy.policy.valid_from)
-
     def _made(self, day: date) -> Policy:
-        version = self.versions[0]
-        for later in self.versions[1:]:
-            if self._first_day(later) <= day:
-                version = later
+        version = self.version_on(day)
         valid: dict[str, Rate] = {}
         for rate in sorted(self._rates.values(), key=lambda rate: rate.as_of):
             if rate.as_of <= day:

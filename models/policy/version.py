@@ -1,7 +1,7 @@
 """One version of all figures."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 
@@ -156,6 +156,11 @@ class Policy(Part, frozen=True, kw_only=True, dict=True):
     @property
     def version(self) -> str:
         return self.policy.version
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the bank on which it holds."""
+        return self.bank_calendar.day_of(self.policy.valid_from)
 
     @cached_property
     def lateness(self) -> timedelta:

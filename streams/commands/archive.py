@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from connectors.archive import ends_of, read_manifest, write_archive
+from connectors.archive import read_manifest, write_archive
 from connectors.progress import GroupProgress
 from connectors.records import TopicReader
 from connectors.settings import Settings
+from connectors.topics import TOPICS
 from streams.commands.keeping import FormatOption, YesOption, broker_settings
 from streams.commands.output import Format, command, notes, out, print_json, progress
 from streams.playground import WorkerProcess
@@ -24,12 +25,15 @@ SHOWN = 10  # ids of a difference
 def archive(folder: FolderArgument, format: FormatOption = Format.TEXT) -> None:
     """Copy every record on every topic into Parquet files, to keep them or to move them with `liandong restore`."""
     settings = broker_settings()
-    ends = ends_of(settings)
-    with GroupProgress(settings) as workers:
-        behind = workers.behind({place: end for place, end in ends.items() if place.topic in INPUTS})
-    with progress() as bar:
-        task = bar.add_task("records", total=sum(ends.values()))
-        manifest = write_archive(settings, folder, behind, lambda count: bar.advance(task, count))
+    with TopicReader(settings) as reader:
+        ends = reader.ends(*TOPICS)
+        inputs = {place: end for place, end in ends.items() if place.topic in INPUTS}
+        with GroupProgress(settings) as workers:
+            behind = workers.behind(inputs)
+        with progress() as bar:
+            task = bar.add_task("records", total=sum(ends.values()))
+            manifest = write_archive(reader, settings, folder, behind, lambda count: bar.advance(task, count))
+        came = sum(reader.ends(*INPUTS).values()) - sum(inputs.values())
     if format is Format.JSON:
         print_json(manifest)
         return
@@ -43,8 +47,7 @@ def archive(folder: FolderArgument, format: FormatOption = Format.TEXT) -> None:
         f"the workers have still to judge {behind:,} of them" if behind else "the workers have judged all that was sent"
     )
     out.print(left, markup=False)
-    after = ends_of(settings)
-    if came := sum(after[place] - end for place, end in ends.items() if place.topic in INPUTS):
+    if came:
         notes.print(f"note: {came:,} records came in meanwhile; to move, stop the feeds first", markup=False)
 
 

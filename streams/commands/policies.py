@@ -236,11 +236,7 @@ def approve(
     approval: PolicyVersion = amended(POLICY, proposal, approved_by=employee.strip(), approved_at=now())
     _check_usable(approval)
     # Bare, without rates and watch list: those change by themselves.
-    before = max(
-        (one for one in policies.versions if one.policy.valid_from <= head.valid_from),
-        key=lambda one: one.policy.valid_from,
-        default=policies.versions[0],
-    )
+    before = policies.version_on(policy.first_day)
     if format is Format.TEXT:
         out.print(f"proposed by {proposal.proposed_by}: {proposal.reason}", markup=False)
         _print_differences(before, policy, format)
@@ -337,8 +333,7 @@ def _parsed(published: PolicyVersion) -> Policy:
 
 def _year_of(policy: Policy) -> int:
     """The first year that a version has still to judge."""
-    calendar = policy.bank_calendar
-    return max(calendar.day_of(datetime.now(UTC)), calendar.day_of(policy.policy.valid_from)).year
+    return max(policy.bank_calendar.day_of(datetime.now(UTC)), policy.first_day).year
 
 
 def _problems(policy: Policy, policies: PolicyHistory, retroactive: bool) -> list[str]:

@@ -100,14 +100,14 @@ def rollback_(
     if not first:
         raise LiandongError("no other model has judged before", "`liandong models promote HASH` names one")
     before = versions[first - 1].detectors.anomaly.model
-    day = max(today(policies.latest), _first_day(versions[first]))
+    day = max(today(policies.latest), versions[first].first_day)
     base = _held_on(day, settings, policies, loaded.approved)
     said = f"back to model {before[:8]}" if before else "back to no model"
     _propose(settings, policies, base, (before, given_up), employee, approver, day, said, format, retroactive=True)
     for later in versions[versions.index(base.policy) + 1 :]:
         notes.print(
-            f"note: {later.version}, which holds from {_first_day(later)}, names the model that is given up as well; "
-            f"then: liandong models promote {(before or 'HASH')[:8]} --from {_first_day(later)}",
+            f"note: {later.version}, which holds from {later.first_day}, names the model that is given up as well; "
+            f"then: liandong models promote {(before or 'HASH')[:8]} --from {later.first_day}",
             markup=False,
         )
 
@@ -210,7 +210,7 @@ def with_models(
     document["policy"]["version"] = version
     document["policy"]["valid_from"] = base.policy.bank_calendar.day_window(day)[0]
     document["policy"].pop("replaces", None)
-    if _first_day(base.policy) == day:
+    if base.policy.first_day == day:
         document["policy"]["replaces"] = base.policy.version
     document["policy"]["proposed_by"], document["policy"]["approved_by"] = proposer.strip(), approver.strip()
     rule = document["detectors"].get("anomaly")
@@ -229,13 +229,9 @@ def with_models(
     return tomlkit.dumps(document)
 
 
-def _first_day(policy: Policy) -> date:
-    return policy.bank_calendar.day_of(policy.policy.valid_from)
-
-
 def _held_on(day: date, settings: Settings, policies: PolicyHistory, approved: Mapping[str, PolicyVersion]) -> Written:
     """The version that holds on a day, as it was approved, or LIANDONG_POLICY."""
-    policy = next(one for one in policies.versions if one.version == policies.on(day).version)
+    policy = policies.version_on(day)
     for one in approved.values():
         if one.version == policy.version:
             return Written(policy, one.text)

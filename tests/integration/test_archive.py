@@ -22,6 +22,7 @@ from models.policy import Policy, PolicyHistory
 from models.response.case import SYSTEM, Case, Task
 from streams.cli import app
 from streams.commands.demo import play_script
+from streams.commands.feedback import newest_warnings
 from streams.playground import Playground
 from streams.verify import compare
 from streams.wiring import changelog_topics
@@ -32,12 +33,10 @@ FEW, MANY = 2, 5
 
 def told(settings: Settings) -> dict[str, tuple[Any, ...]]:
     """What stands on `warnings`, by id."""
-    with TopicReader(settings) as reader:
-        newest: dict[str, Any] = {}
-        for _, one in reader.events("warnings"):
-            if one.warning_id not in newest or one.revision >= newest[one.warning_id].revision:
-                newest[one.warning_id] = one
-    return {key: (one.detector, one.subject, one.severity, sorted(one.event_ids)) for key, one in newest.items()}
+    return {
+        key: (one.detector, one.subject, one.severity, sorted(one.event_ids))
+        for key, one in newest_warnings(settings).items()
+    }
 
 
 def book(settings: Settings) -> dict[str, tuple[Any, ...]]:

@@ -1,9 +1,7 @@
 """A rolling upgrade: a worker of a release with more fields beside one of this release, forth and back."""
 
-import re
 import shutil
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from models.policy import Policy, PolicyHistory
 from streams.playground import Playground, WorkerProcess, free_port
 from streams.verify import compare
 from tests.data import ROOT
+from tests.scrape import scraped
 
 # What the next release adds: to what is sent in, to what is kept, to what is sent out.
 ADDED = (
@@ -71,17 +70,14 @@ def playground(tmp_path: Path) -> Iterator[Playground]:
         yield playground
 
 
-def sums(*workers: WorkerProcess) -> dict[str, float]:
-    """Series of all workers' pages, each added up over the pages, by name and labels without partitions."""
-    found: dict[str, float] = {}
-    for worker in workers:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}/metrics", timeout=10) as page:
-            for line in page.read().decode().splitlines():
-                if line.startswith("liandong_"):
-                    series, _, value = line.rpartition(" ")
-                    series = re.sub(r',?partition="\d+"', "", series)
-                    found[series] = found.get(series, 0.0) + float(value)
-    return found
+def total(workers: Iterable[WorkerProcess], name: str, **labels: str) -> float:
+    """A series over all workers' pages."""
+    return sum(
+        sample.value
+        for worker in workers
+        for sample in scraped(worker.metrics_port)
+        if sample.name == name and sample.labels == labels
+    )
 
 
 @pytest.mark.timeout(600)
@@ -112,15 +108,15 @@ def test_workers_of_two_releases_share_the_work(
         send(parts[0], more=False)
         new = started(next_release)  # the first of the next release joins, and is sent what only it knows
         send(parts[1], more=True)
-        told = sums(old, new)
+        both = (old, new)
         sent = {one.event_id for part in parts[:2] for one in part if topic_of(one) == "transactions"}
-        assert told['liandong_events_total{outcome="accepted",topic="transactions"}'] == len(sent)
+        assert total(both, "liandong_events_total", outcome="accepted", topic="transactions") == len(sent)
         open_tasks = sum(
             task.active and task.department == "operations"
             for case in read_cases(settings).values()
             for task in case.tasks
         )
-        assert told['liandong_tasks_open{department="operations"}'] == open_tasks > 0
+        assert total(both, "liandong_tasks_open", department="operations") == open_tasks > 0
         old.stop()
         send(parts[2], more=True)  # upgraded
         old = started(ROOT)
