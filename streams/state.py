@@ -18,6 +18,7 @@ from typing import Any, cast
 import faust
 import msgspec
 from faust.stores import memory
+from faust.tables.manager import TableManager
 from faust.types import TP
 from msgspec.structs import replace
 from yarl import URL
@@ -170,12 +171,13 @@ class StateTable(faust.Table[bytes, Kept]):
 
     def unread(self) -> dict[int, int]:
         """Records of the changelog that are still to be recovered, by partition held; 0 once they are."""
-        assigned, found = self.app.consumer.assignment(), {}
-        for partition, held in self.store.partitions.items():
-            tp = TP(self.changelog_topic_name, partition)
-            end = self.app.consumer.highwater(tp) if tp in assigned else None
-            found[partition] = max(0, (end or 0) - held.end)
-        return found
+        # From Faust's own notes: a consumer that is not started, or is being rebalanced, must not be asked.
+        last = cast(TableManager, self.app.tables).recovery.active_highwaters
+        topic = self.changelog_topic_name
+        return {
+            partition: max(0, last.get(TP(topic, partition), -1) + 1 - held.end)
+            for partition, held in self.store.partitions.items()
+        }
 
     @property
     def recovery_seconds(self) -> float:

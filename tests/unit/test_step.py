@@ -260,6 +260,19 @@ async def test_the_size_of_the_states_is_that_of_keys_and_entries(outbox: Memory
 
 
 @in_loop
+async def test_what_is_still_to_be_recovered_is_known_without_a_consumer(outbox: MemoryOutbox) -> None:
+    """A worker is asked from its first second on, started or not, in a rebalance or not."""
+    bench = Bench(outbox)
+    assert bench.table.unread() == {}
+    await bench.hold()
+    assert bench.table.unread() == {0: 0}
+    bench.table.app.tables.recovery.active_highwaters[TP(CHANGELOG, 0)] = 9  # the last record's offset
+    assert bench.table.unread() == {0: 10}
+    await bench.run(event("1"), event("2", "b"))
+    assert bench.table.unread() == {0: 8}
+
+
+@in_loop
 async def test_what_a_key_has_seen_is_skipped_per_topic(outbox: MemoryOutbox) -> None:
     bench = await Bench(outbox).hold()
     await bench.run(event("1"), event("2"))
