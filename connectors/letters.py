@@ -25,8 +25,11 @@ def dead_letter_of(record: Any, refusal: Refusal, refused_at: datetime) -> DeadL
     """
     key = record.key
     try:
-        text = None if key is None else key.decode() or "base64:"
+        text = None if key is None else key.decode()
     except UnicodeDecodeError:
+        text = ""
+    # An empty key is not none, and a text with U+0000 is one that nobody takes (`connectors.texts`).
+    if key is not None and (not text or "\x00" in text):
         text = "base64:" + base64.b64encode(key).decode()
     # A packed record may unpack to more than a dead letter can carry: then the source topic keeps the bytes, and the
     # letter says where.

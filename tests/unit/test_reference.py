@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.codec import Codec
+from connectors.codec import decode, encode
 from connectors.references import NOT_AGAIN, VersionConflict, first_day, letter_of, made, refusal_of, said, take
 from connectors.refusals import Undecodable
 from models.events import Counterparty
@@ -362,6 +363,10 @@ def test_a_dead_letter_is_the_same_from_every_worker() -> None:
         None,
     )
     assert letter_of(record(b"\xff", b""), refusal).source_key == "base64:/w=="
+    for key in (b"C\x00", b"\x00", b""):
+        # Whatever the key was, the letter can be read: one that could not would be refused messages lost in silence.
+        written = letter_of(record(key, b"{}"), refusal)
+        assert decode("dead-letters", written.key.encode(), encode("dead-letters", written)[0]) == written
     assert refusal_of(published(text_of()), PolicyError("no")).reason == "bad_policy"
 
 
