@@ -195,7 +195,7 @@ def _patiently(ask: Callable[[], Any]) -> Any:
 def _admin(settings: Settings) -> Iterator[Any]:
     if not settings.bootstrap:
         raise AdminError("no broker is named", "set KAFKA_BOOTSTRAP, or start one with `liandong broker`")
-    _wait_for_any(settings)
+    wait_for_broker(settings)
     admin = None
     try:
         admin = KafkaAdminClient(
@@ -219,8 +219,12 @@ def _admin(settings: Settings) -> Iterator[Any]:
             admin.close()
 
 
-def _wait_for_any(settings: Settings) -> None:
-    """Return once a port of the broker is open. kafka-python's own wait leaves sockets open when it fails."""
+def wait_for_broker(settings: Settings) -> None:
+    """Return once a port of the broker is open. kafka-python's own wait leaves sockets open when it fails.
+
+    Raises:
+        AdminError: none is, within `BOOTSTRAP_SECONDS`.
+    """
     deadline = time.monotonic() + BOOTSTRAP_SECONDS
     while True:
         for address in settings.bootstrap:

@@ -258,6 +258,46 @@ PIPELINE = Dashboard(
             queries=(("sum(increase(liandong_rebalances_total[15m]))", "rebalances"),),
         ),
         Panel(
+            title="Not on the desk yet",
+            says="Records that the projector has still to write, by topic.",
+            queries=(("max by (topic) (liandong_projection_lag_records)", "{{topic}}"),),
+        ),
+        Panel(
+            title="To the desk",
+            says="95 of 100 records stand in the database so soon after they were sent.",
+            unit="s",
+            queries=(
+                (
+                    "histogram_quantile(0.95, sum by (le, topic) (rate(liandong_projection_delay_seconds_bucket[5m])))",
+                    "{{topic}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Pages of the desk",
+            says="95 of 100 are answered within this time, by route.",
+            unit="s",
+            queries=(
+                (
+                    "histogram_quantile(0.95, sum by (le, route) (rate(liandong_desk_request_seconds_bucket[10m])))",
+                    "{{route}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Asked of the desk",
+            says="Pages and calls a second, by outcome.",
+            unit="ops",
+            queries=(("sum by (status) (rate(liandong_desk_request_seconds_count[5m]))", "{{status}}"),),
+        ),
+        Panel(
+            title="Database",
+            says="1 while it answers projector and desk.",
+            kind="stat",
+            colours=((None, "red"), (1, "green")),
+            queries=(("min by (process) (liandong_database_up)", "{{process}}"),),
+        ),
+        Panel(
             title="What runs",
             says="Release, Python and the policy in force of each worker.",
             kind="table",

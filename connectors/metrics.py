@@ -30,6 +30,7 @@ DELAY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 
 ARRIVAL_BUCKETS = (*DELAY_BUCKETS, 300.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 # People: minutes for what is critical, days for the rest.
 ANSWER_BUCKETS = (60.0, 300.0, 900.0, 1800.0, *(3600.0 * hours for hours in (1, 2, 4, 8, 24, 48, 120, 240)))
+PAGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BATCH_BUCKETS = (1, 5, 10, 50, 100, 500, 1000, 2500, 5000, 10_000)
 
@@ -160,6 +161,37 @@ METRICS: dict[str, Metric] = {
             "gauge",
             ("model", "feature", "bin"),
             "Share of rows in a bin when the model was trained, 0 to 1.",
+        ),
+        Metric(
+            "liandong_projected_records_total",
+            "counter",
+            ("topic", "outcome"),
+            "Records that the projector has worked off: written (or known already), refused.",
+        ),
+        Metric(
+            "liandong_projection_delay_seconds",
+            "histogram",
+            ("topic",),
+            "From a record being sent to it standing in the database, where the desk sees it.",
+            ARRIVAL_BUCKETS,
+        ),
+        Metric("liandong_projection_lag_records", "gauge", ("topic",), "Records that are not in the database yet."),
+        Metric(
+            "liandong_projection_lag_seconds",
+            "gauge",
+            ("topic",),
+            "Since the newest record that is in the database was sent, while others wait; 0 where none does.",
+        ),
+        Metric(
+            "liandong_database_up", "gauge", ("process",), "1 while the database answers projector or desk, else 0."
+        ),
+        Metric("liandong_database_version", "gauge", ("process",), "The version of the database's tables."),
+        Metric(
+            "liandong_desk_request_seconds",
+            "histogram",
+            ("route", "status"),
+            "Answering a page or an API call of the desk; status is 2xx to 5xx.",
+            PAGE_BUCKETS,
         ),
         Metric(
             "liandong_certificate_expiry_timestamp_seconds",
@@ -294,6 +326,32 @@ class Metrics:
     def recovered(self, stage: str, seconds: float) -> None:
         """The changelogs of a stage's partitions were read."""
         self._gauges["liandong_recovery_seconds"].labels(stage).set(seconds)
+
+    def projected(self, topic: str, delays: Iterable[float], refused: int) -> None:
+        """Records of a topic stand in the database so many seconds after they were sent; some were refused."""
+        histogram, count = self._histograms["liandong_projection_delay_seconds"].labels(topic), 0
+        for delay in delays:
+            histogram.observe(delay)
+            count += 1
+        self._counters["liandong_projected_records_total"].labels(topic, "written").inc(count - refused)
+        if refused:
+            self._counters["liandong_projected_records_total"].labels(topic, "refused").inc(refused)
+
+    def projection_lag(self, lag: Mapping[str, tuple[int, float]]) -> None:
+        """Of each topic how many records wait to be projected, and how old the newest one is that was."""
+        for topic, (records, seconds) in lag.items():
+            self._gauges["liandong_projection_lag_records"].labels(topic).set(records)
+            self._gauges["liandong_projection_lag_seconds"].labels(topic).set(seconds)
+
+    def database(self, process: str, *, up: bool, version: int | None = None) -> None:
+        """Whether the database answers this process, and of what version it is where that was asked."""
+        self._gauges["liandong_database_up"].labels(process).set(up)
+        if version is not None:
+            self._gauges["liandong_database_version"].labels(process).set(version)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """The desk has answered a request to a route, such as `/cases/{case_id}`."""
+        self._histograms["liandong_desk_request_seconds"].labels(route, f"{status // 100}xx").observe(seconds)
 
     def certificate(self, purpose: str, ends: datetime) -> None:
         """The first of the certificates for a purpose ends."""

@@ -15,13 +15,16 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from connectors.errors import SettingsError
-from connectors.variables import FOREIGN, VARIABLES, read_password
+from connectors.variables import FOREIGN, VARIABLES, read_passwords
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 BrokerKind = Literal["auto", "kafka", "fallback"]
 
 MASK = "***"
+# So that one of each may run on one machine.
+METRICS_PORTS = {"worker": 9108, "projector": 9109, "desk": 9110}
+_PASSWORD_IN_URL = re.compile(r"(://[^:@/]*:)[^@]*@")
 # Kubernetes gives every pod such variables for a Service that is called `liandong`.
 _KUBERNETES = re.compile(r"LIANDONG(_[A-Z0-9_]+)?(_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|_PORT(_[0-9]+_(TCP|UDP).*)?)")
 
@@ -46,6 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ssl_keyfile: Path | None = None
     broker: BrokerKind = "auto"
     data_dir: Path = Path(".liandong")
+    database: str = ""
+    database_password: str | None = None
     cache_dir: Path = Path(".cache/liandong")
     policy: Path | None = None
     deploy: Path | None = None
@@ -56,7 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_batch: int = 5000
     session_timeout_seconds: float = 10.0
     idle_seconds: float = 2.0
-    metrics_port: int = 9108  # 0: none
+    metrics_port: int | None = None  # 0: none; None: that of `METRICS_PORTS`
     metrics_host: str = "127.0.0.1"
     exemplars: bool = False
     log_level: str = "INFO"
@@ -80,7 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         for variable in VARIABLES:
             if variable.name in env and variable.field is not None:
                 values[variable.field] = variable.read(env[variable.name])
-        read_password(env, values)
+        read_passwords(env, values)
         settings = cls(**values, notices=_notices(env))
         _check_security(settings, env)
         return settings
@@ -90,14 +95,20 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        if shown["sasl_password"] is not None:
-            shown["sasl_password"] = MASK
+        for secret in ("sasl_password", "database_password"):
+            if shown[secret] is not None:
+                shown[secret] = MASK
+        shown["database"] = _PASSWORD_IN_URL.sub(rf"\1{MASK}@", shown["database"])
         return list(shown.items())
 
     @property
     def bootstrap_text(self) -> str:
         """The broker's addresses, for messages: `127.0.0.1:9092, 127.0.0.1:9093`."""
         return ", ".join(self.bootstrap) or "(no KAFKA_BOOTSTRAP)"
+
+    def metrics_port_of(self, process: str) -> int:
+        """Where a `worker`, `projector` or `desk` shows its metrics; 0 for nowhere."""
+        return METRICS_PORTS[process] if self.metrics_port is None else self.metrics_port
 
     @property
     def uses_tls(self) -> bool:

@@ -325,7 +325,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(_WARNING,),
         configs=_kept(FOREVER),
         writers=("customers", "portfolio", "activity"),
-        readers=("cases", "the risk department", "liandong verify"),
+        readers=("cases", "the projector", "the risk department", "liandong verify"),
         description="Every warning in every revision, shadow ones too: what cases are built from.",
     ),
     *(
@@ -350,7 +350,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(Message("case", 1, Case),),
         configs=_latest(),
         writers=("cases",),
-        readers=("the desk", "liandong case", "liandong report"),
+        readers=("the projector", "liandong case", "liandong report"),
         description="Each case as it stands: warnings, tasks with their due times, history.",
     ),
     TopicSpec(
@@ -372,7 +372,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(Message("portfolio", 1, PortfolioEntry),),
         configs=_latest(),
         writers=("portfolio",),
-        readers=("the credit department", "the desk"),
+        readers=("the projector", "the credit department"),
         description="Each line of an entity's book as it stands: exposure, share, level.",
     ),
     TopicSpec(
@@ -383,7 +383,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(Message("dead-letter", 1, DeadLetter),),
         configs=_kept(FOREVER),
         writers=("customers", "borrowers", "portfolio", "activity", "cases"),
-        readers=("on-call engineers", "liandong dead-letters"),
+        readers=("the projector", "on-call engineers", "liandong dead-letters"),
         description="Every refused record with its place, reason and field; it can be repaired and sent again.",
     ),
     TopicSpec(
@@ -394,7 +394,7 @@ _CATALOGUE: tuple[TopicSpec, ...] = (
         messages=(Message("redrive", 1, Redrive),),
         configs=_latest(),
         writers=("liandong dead-letters",),
-        readers=("liandong dead-letters",),
+        readers=("the projector", "liandong dead-letters"),
         description="What became of the dead letters that were sent again: who, when, and where they stand now.",
     ),
 )

@@ -149,6 +149,15 @@ VARIABLES: tuple[Variable, ...] = (
         _one_of("auto", "kafka", "fallback"),
     ),
     Variable("LIANDONG_DATA_DIR", "data_dir", ".liandong", "Where a broker of our own keeps its data.", _path),
+    Variable(
+        "LIANDONG_DATABASE",
+        "database",
+        "in LIANDONG_DATA_DIR",
+        "What the projector fills and the desk reads: sqlite:///file or postgresql://user@host:5432/name.",
+        _text,
+    ),
+    Variable("LIANDONG_DATABASE_PASSWORD", "database_password", "none", "That user's password; never shown.", _text),
+    Variable("LIANDONG_DATABASE_PASSWORD_FILE", None, "none", "A file with it instead, e.g. a mounted secret.", _file),
     Variable("LIANDONG_CACHE_DIR", "cache_dir", "~/.cache/liandong", "Where downloaded jars are kept.", _path),
     Variable("LIANDONG_POLICY", "policy", "policy/cn.toml", "The policy file in force.", _file),
     Variable("LIANDONG_MODELS", "models", ".liandong/models", "Trained models, each named by its hash.", _path),
@@ -189,7 +198,13 @@ VARIABLES: tuple[Variable, ...] = (
         "Silence after which a partition no longer holds the others up.",
         _seconds(0.05, 3600),
     ),
-    Variable("LIANDONG_METRICS_PORT", "metrics_port", "9108", "Port of /metrics; 0 for none.", _whole(0, 65535)),
+    Variable(
+        "LIANDONG_METRICS_PORT",
+        "metrics_port",
+        "9108, 9109, 9110",
+        "Port of /metrics; 0 for none. By default one each for worker, projector and desk.",
+        _whole(0, 65535),
+    ),
     Variable(
         "LIANDONG_METRICS_HOST",
         "metrics_host",
@@ -218,22 +233,25 @@ VARIABLES: tuple[Variable, ...] = (
 FOREIGN = frozenset({"LIANDONG_DATA"})
 
 
-def read_password(env: Mapping[str, str], values: dict[str, Any]) -> None:
-    """Put the password of `KAFKA_SASL_PASSWORD_FILE` into `values`.
+def read_passwords(env: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Put the passwords that stand in files into `values`.
 
     Raises:
-        SettingsError: the file cannot be read or is empty, or a password is given in both ways.
+        SettingsError: a file cannot be read or is empty, or a password is given in both ways.
     """
-    name = "KAFKA_SASL_PASSWORD_FILE"
-    if name not in env:
-        return
-    if "sasl_password" in values:
-        raise SettingsError(f"{name} and KAFKA_SASL_PASSWORD are both set", "keep one of them")
-    path = _file(name, env[name])
+    for variable in VARIABLES:
+        if f"{variable.name}_FILE" in env and variable.field is not None and variable.name.endswith("_PASSWORD"):
+            if variable.field in values:
+                raise SettingsError(f"{variable.name}_FILE and {variable.name} are both set", "keep one of them")
+            values[variable.field] = _password_in(f"{variable.name}_FILE", env[f"{variable.name}_FILE"])
+
+
+def _password_in(name: str, text: str) -> str:
+    path = _file(name, text)
     try:
         password = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}: {path} cannot be read ({error})", "let this user read it, as UTF-8") from error
     if not password:
         raise SettingsError(f"{name}: {path} is empty", "put the password into its first line")
-    values["sasl_password"] = password
+    return password

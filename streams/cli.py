@@ -12,6 +12,7 @@ from streams.commands import (
     cases,
     dead_letters,
     demo,
+    desk,
     drift,
     drill,
     feeding,
@@ -26,6 +27,7 @@ from streams.commands import (
     report,
     reports,
     running,
+    store,
     stress,
     train,
     watch_list,
@@ -46,6 +48,8 @@ app.command("demo", rich_help_panel=RUN)(demo.demo)
 app.command("broker", rich_help_panel=RUN)(running.broker)
 app.command("topics", rich_help_panel=RUN)(running.topics)
 app.command("worker", rich_help_panel=RUN)(running.worker)
+app.command("project", rich_help_panel=RUN)(store.project)
+app.command("desk", rich_help_panel=RUN)(desk.desk)
 app.command("plan", rich_help_panel=RUN)(plan.plan)
 app.command("replay", rich_help_panel=FEED)(feeding.replay)
 app.command("simulate", rich_help_panel=FEED)(feeding.simulation)
@@ -70,6 +74,7 @@ app.add_typer(rates.app, name="rates", rich_help_panel=KEEP)
 app.add_typer(watch_list.app, name="watch-list", rich_help_panel=KEEP)
 app.add_typer(mutes.app, name="mute", rich_help_panel=KEEP)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=KEEP)
+app.command("database", rich_help_panel=KEEP)(store.database)
 app.command("archive", rich_help_panel=KEEP)(archive.archive)
 app.command("restore", rich_help_panel=KEEP)(archive.restore)
 

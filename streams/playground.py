@@ -1,11 +1,11 @@
-"""A whole Liandong on this machine: a broker, the topics and worker processes, started and stopped together."""
+"""A whole Liandong on this machine: a broker, the topics and processes, started and stopped together."""
 
 import contextlib
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -21,20 +21,24 @@ READY = "ready:"
 STOP_SECONDS = 15.0
 
 
-class WorkerFailed(LiandongError):
-    """A worker process ended by itself."""
+class ProcessFailed(LiandongError):
+    """A process ended by itself, or was not ready in time."""
 
 
-class WorkerProcess:
-    """A `liandong worker` in a process of its own, with its log in a file.
+class Service:
+    """A `liandong worker`, `project` or `desk` in a process of its own, with its log in a file.
 
     Args:
         settings: what it is told by its environment; it must name a broker.
+        name: of the command; `arguments` follow it.
         log: where its log goes.
         metrics_port: 0 for none.
     """
 
-    def __init__(self, settings: Settings, log: Path, metrics_port: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, name: str, arguments: Sequence[str], log: Path, metrics_port: int = 0
+    ) -> None:
+        self.name = name
         self.log = log
         self.metrics_port = metrics_port
         environment = child_environment(
@@ -47,30 +51,35 @@ class WorkerProcess:
             LIANDONG_POLICY=str(settings.policy_path()),
             LIANDONG_MODELS=str(settings.models),
             LIANDONG_METRICS_PORT=str(metrics_port),
+            LIANDONG_DATA_DIR=str(settings.data_dir),
+            LIANDONG_DATABASE=settings.database,
+            LIANDONG_DATABASE_PASSWORD=settings.database_password or "",
         )
         with log.open("ab") as sink:
             self._offset = sink.tell()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker"], env=environment, stdout=sink, stderr=sink
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "streams.cli", name, *arguments], env=environment, stdout=sink, stderr=sink
             )
 
     def wait_ready(self, timeout: float = 60.0) -> None:
-        """Wait until it holds its partitions and their state is recovered.
+        """Wait until it says so: a worker once it holds its partitions and their state is recovered.
 
         Raises:
-            WorkerFailed: it ended, or was not ready in time; the message ends with the tail of its log.
+            ProcessFailed: it ended, or was not ready in time; the message ends with the tail of its log.
         """
         deadline = time.monotonic() + timeout
         while READY not in self._said():
             self.check()
             if time.monotonic() > deadline:
-                raise WorkerFailed(f"the worker was not ready within {timeout:.0f} s; {self.log} ends:\n{self._tail()}")
+                raise ProcessFailed(
+                    f"the {self.name} was not ready within {timeout:.0f} s; {self.log} ends:\n{self._tail()}"
+                )
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Raise WorkerFailed when it has ended."""
+        """Raise ProcessFailed when it has ended."""
         if (code := self.process.poll()) is not None:
-            raise WorkerFailed(f"the worker ended with code {code}; {self.log} ends:\n{self._tail()}")
+            raise ProcessFailed(f"the {self.name} ended with code {code}; {self.log} ends:\n{self._tail()}")
 
     def kill(self) -> None:
         """End it at once, as a crash of the machine would."""
@@ -96,6 +105,13 @@ class WorkerProcess:
         return "\n".join(self._said().splitlines()[-lines:])
 
 
+class WorkerProcess(Service):
+    """A `liandong worker`."""
+
+    def __init__(self, settings: Settings, log: Path, metrics_port: int = 0) -> None:
+        super().__init__(settings, "worker", (), log, metrics_port)
+
+
 class Playground:
     """Starts what is missing on entry and stops what it started on exit.
 
@@ -109,6 +125,7 @@ class Playground:
         self.settings = settings
         self.broker: RunningBroker | None = None
         self.workers: list[WorkerProcess] = []
+        self.services: list[Service] = []
         self._logs, self._data_dir, self._say = logs, data_dir, say
 
     def __enter__(self) -> "Playground":
@@ -133,14 +150,26 @@ class Playground:
         worker.wait_ready()
         return worker
 
+    def start(self, name: str, *arguments: str, metrics_port: int = 0) -> Service:
+        """Start a `project` or `desk`, with arguments of the command, and wait until it is ready."""
+        service = Service(self.settings, name, arguments, self._logs / f"{name}.log", metrics_port)
+        self.services.append(service)
+        service.wait_ready()
+        return service
+
+    def check(self) -> None:
+        """Raise ProcessFailed when any of them has ended."""
+        for process in (*self.workers, *self.services):
+            process.check()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
 
     def _stop(self) -> None:
-        for worker in self.workers:
-            worker.stop()
+        for process in (*reversed(self.services), *self.workers):
+            process.stop()
         if self.broker is not None:
             self.broker.stop()
 

@@ -50,9 +50,8 @@ def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None
     release = version("liandong")
     follower = ReferenceFollower(settings, policies, loaded, metrics, lambda name: metrics.build(release, name))
     stages = build_stages(policies, settings)
-    server = (
-        serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry) if settings.metrics_port else None
-    )
+    port = settings.metrics_port_of("worker")
+    server = serve_metrics(settings.metrics_host, port, metrics.registry) if port else None
     try:
         return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready, background=(follower.run,))
     finally:

@@ -1,5 +1,6 @@
 """Fixtures for all tests: the policy, and brokers that are started once a session."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from connectors.broker import RunningBroker
+    from tests.postgres import PostgreSQL
 from models.policy import Policy, PolicyHistory, parse_policy
 from tests.data import DATA, ROOT
 
@@ -53,6 +55,25 @@ def broker_of(kind: str, data_dir: Path) -> Iterator["RunningBroker"]:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RunningBroker"]:
     """Apache Kafka on loopback, one for the whole session: tests use topics or groups of their own."""
     yield from broker_of("kafka", tmp_path_factory.mktemp("kafka"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator["PostgreSQL"]:
+    """PostgreSQL on loopback, one for the whole session: tests use databases of their own."""
+    from tests.postgres import PostgreSQL
+
+    server = PostgreSQL(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/liandong.db"
+    name = "t" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    return request.getfixturevalue("postgres").url(name)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="session")

@@ -156,6 +156,12 @@ def as_page(file: CaseFile, policy: Policy, language: Language) -> str:
     Args:
         policy: for the names of measures and the bank's clock.
     """
+    parts = page_parts(file, policy, language) | {"with_evidence": True, "link": None}
+    return template("case.html.j2").render(**parts)
+
+
+def page_parts(file: CaseFile, policy: Policy, language: Language) -> dict[str, Any]:
+    """What the templates of a case need, apart from `with_evidence` and `link` (the address of a warning)."""
     zone = policy.bank_calendar.zone
 
     def time(at: datetime | None) -> str:
@@ -165,19 +171,19 @@ def as_page(file: CaseFile, policy: Policy, language: Language) -> str:
         known = policy.response.measures.get(one.code)
         return getattr(known, language) if known is not None else one.code
 
-    return template("case.html.j2").render(
-        file=file,
-        case=file.case,
-        words=WORDS[language],
-        state=CASE_WORDS[language][file.case.state],
-        language=language,
-        time=time,
-        measure=measure,
-        say=lambda code: say(code, language),
-        text=lambda reason: reason.text_zh if language == "zh" else reason.text_en,
-        value=lambda text, unit: time(datetime.fromisoformat(text)) if unit == "time" else text,
-        told=_told,
-    )
+    return {
+        "file": file,
+        "case": file.case,
+        "words": WORDS[language],
+        "state": CASE_WORDS[language][file.case.state],
+        "language": language,
+        "time": time,
+        "measure": measure,
+        "say": lambda code: say(code, language),
+        "text": lambda reason: reason.text_zh if language == "zh" else reason.text_en,
+        "value": lambda text, unit: time(datetime.fromisoformat(text)) if unit == "time" else text,
+        "told": _told,
+    }
 
 
 def _told(event: Evidence) -> str:

@@ -1,8 +1,10 @@
 """Demo: the whole of Liandong on this machine, live or as one scripted day with an account at its end."""
 
+import contextlib
 import signal
 import tempfile
 import threading
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +24,13 @@ from connectors.sources.simulator import simulate, topic_of
 from connectors.sources.simulator.day import scripted_day
 from connectors.sources.simulator.outcome import differences
 from connectors.sources.simulator.script import Script, Step
+from connectors.store import queries
+from connectors.store.engine import open_store
 from connectors.writer import EventWriter, Pace
 from models.policy import Policy, PolicyHistory
+from models.response.case import Case
+from models.revisions import newest
+from models.risk_warning import RiskWarning
 from streams.commands.feeding import SpeedOption, read_speed
 from streams.commands.output import command, notes, out, progress, read_settings
 from streams.playground import Playground, free_port
@@ -38,24 +45,28 @@ def demo(
     days: Annotated[int, typer.Option(min=2, help="Simulated days up to yesterday (without --once).")] = 30,
     language: Annotated[Language, typer.Option("--language", "-l", help="Of the account and its reasons.")] = "en",
 ) -> None:
-    """Run broker, topics, workers and a simulated bank; show the warnings as they come. Ctrl-C ends it."""
+    """Run broker, topics, workers, the desk and a simulated bank; show the warnings as they come. Ctrl-C ends it."""
     settings = read_settings()
     if once and not settings.bootstrap:
         # The broker is our own and on this machine: what is on its way arrives at once.
         settings = replace(settings, idle_seconds=min(settings.idle_seconds, 0.5))
     policy = load_policy(settings.policy_path())
-    with (
+    with contextlib.ExitStack() as stack:
         # A folder of the demo's own: it must not mix with a bank's data, and leaves nothing behind.
-        tempfile.TemporaryDirectory(prefix="liandong-demo-") as name,
-        Playground(settings, Path(name) / "logs", Path(name) / "broker", notes.print) as playground,
-    ):
-        port = free_port(settings.metrics_port or 9108)
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="liandong-demo-"))
+        settings = replace(settings, data_dir=Path(name), database="", database_password=None)
+        playground = stack.enter_context(Playground(settings, Path(name) / "logs", Path(name) / "broker", notes.print))
+        port = free_port(settings.metrics_port_of("worker"))
         for number in range(workers):
             playground.start_worker(port if number == 0 else 0)
         notes.print(f"{workers} worker(s) ready · metrics at http://127.0.0.1:{port}/metrics · logs in {name}/logs")
+        playground.start("project")
         if once:
             _play_once(playground, policy, port, language)
         else:
+            desk = free_port(8080)
+            playground.start("desk", "--port", str(desk))
+            notes.print(f"the desk: http://127.0.0.1:{desk}/", highlight=False)
             _run_live(playground, policy, read_speed(speed), days, language)
 
 
@@ -83,8 +94,29 @@ def _play_once(playground: Playground, policy: Policy, port: int, language: Lang
     missing = differences(script, warnings, cases, dead_letters)
     if not comparison.agrees:
         missing.append("the oracle finds other warnings than the stream")
+    held = (newest(warnings, lambda one: one.warning_id), newest(cases, lambda one: one.case_id))
+    if _projected(settings) == held:
+        out.print(f"The database that the desk reads holds the same {len(held[0])} warnings and {len(held[1])} cases.")
+    else:
+        missing.append("the database holds other warnings or cases than the topics")
     if missing:
         raise LiandongError("the day did not end as it must: " + "; ".join(missing))
+
+
+def _projected(settings: Settings) -> tuple[dict[str, RiskWarning], dict[str, Case]]:
+    """What stands in the database once the projector has come to the end of the topics."""
+    engine = open_store(settings, read_only=True)
+    asked, deadline = datetime.now(UTC), time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            with engine.connect() as connection:
+                fresh = queries.freshness(connection)
+                if fresh.seen_at is not None and fresh.seen_at > asked and not fresh.waiting:
+                    return queries.everything(connection)
+            time.sleep(0.2)
+    finally:
+        engine.dispose()
+    raise LiandongError("the projector did not come to the end of the topics", "look at its log")
 
 
 def play_script(settings: Settings, script: Script) -> None:
@@ -125,8 +157,7 @@ def _run_live(playground: Playground, policy: Policy, speed: float | None, days:
     with TopicReader(settings) as reader:
         since = reader.ends("warnings")
         while not stop.wait(0.5):
-            for worker in playground.workers:
-                worker.check()
+            playground.check()
             for record, warning in reader.events("warnings", since=since):
                 if warning.notify and warning.revision > seen.get(warning.warning_id, 0):
                     seen[warning.warning_id] = warning.revision

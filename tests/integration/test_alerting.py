@@ -82,6 +82,8 @@ class Watched(NamedTuple):
 
     playground: Playground
     metrics_port: int
+    projector_port: int
+    desk: str
     prometheus: str
     webhook: Webhook
 
@@ -106,8 +108,8 @@ def configured(folder: Path, ports: dict[str, int]) -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8"))
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{ports['alertmanager']}"]
-    (job,) = config["scrape_configs"]
-    job["static_configs"][0]["targets"] = [f"127.0.0.1:{ports['worker']}"]
+    for job, process in zip(config["scrape_configs"], ("worker", "projector", "desk"), strict=True):
+        job["static_configs"][0]["targets"] = [f"127.0.0.1:{ports[process]}"]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     text = (ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text("utf-8")
     text = text.replace("127.0.0.1:9095", f"127.0.0.1:{ports['webhook']}")
@@ -120,9 +122,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterato
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         pytest.skip(f"not installed: apt-get install {' '.join(missing)}")
     folder, webhook = tmp_path_factory.mktemp("alerting"), Webhook()
-    ports = {name: free_port(0) for name in ("worker", "prometheus", "alertmanager")} | {"webhook": webhook.port}
+    names = ("worker", "projector", "desk", "pages", "prometheus", "alertmanager")
+    ports = {name: free_port(0) for name in names} | {"webhook": webhook.port}
     configured(folder, ports)
-    made = replace(Settings.from_env({}), idle_seconds=0.5, partitions=2)
+    made = replace(Settings.from_env({}), idle_seconds=0.5, partitions=2, data_dir=folder)
     commands = (
         ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb"],
         ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/alerts"],
@@ -133,6 +136,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterato
     try:
         with Playground(made, folder / "logs", folder / "broker", lambda text: None) as playground:
             playground.start_worker(ports["worker"])
+            playground.start("project", metrics_port=ports["projector"])
+            playground.start("desk", "--port", str(ports["pages"]), metrics_port=ports["desk"])
+            desk = f"http://127.0.0.1:{ports['pages']}"
             for command in commands:
                 with (folder / f"{command[0]}.log").open("wb") as log:
                     running.append(subprocess.Popen(command, stdout=log, stderr=log))
@@ -141,7 +147,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterato
                     writer.write(topic_of(event), event)
                 writer.flush()
                 workers.settle(0.5, timeout=120)
-            yield Watched(playground, ports["worker"], f"http://127.0.0.1:{ports['prometheus']}", webhook)
+            yield Watched(
+                playground,
+                ports["worker"],
+                ports["projector"],
+                desk,
+                f"http://127.0.0.1:{ports['prometheus']}",
+                webhook,
+            )
     finally:
         for process in running:
             process.terminate()
@@ -150,7 +163,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterato
 
 
 def test_prometheus_sees_the_worker_and_its_rules_are_sound(watched: Watched) -> None:
-    until(lambda: watched.query('up{job="liandong"} == 1'), 60, lambda: watched.query("up"))
+    until(lambda: len(watched.query('up{job=~"liandong.*"} == 1')) == 3, 60, lambda: watched.query("up"))
     groups = until(
         lambda: [one for one in watched.ask("/api/v1/rules")["groups"] if one["evaluationTime"]], 30, lambda: "rules"
     )
@@ -160,6 +173,12 @@ def test_prometheus_sees_the_worker_and_its_rules_are_sound(watched: Watched) ->
 
 
 def test_every_query_of_every_dashboard_is_answered(watched: Watched) -> None:
+    for page in ("/", "/cases", "/api/summary"):
+        with urllib.request.urlopen(f"{watched.desk}{page}", timeout=10) as answer:  # noqa: S310 - likewise
+            assert answer.status == 200
+    rated = ("liandong_desk_request_seconds_count", "liandong_projection_delay_seconds_count")
+    for metric in rated:  # a rate needs two looks
+        until(lambda m=metric: watched.query(f"count_over_time({m}[1m]) > 2"), 60, lambda m=metric: f"no {m}")
     for recorded in ("topic:liandong_events:rate5m > 0", "liandong:warnings_late:ratio_rate1h"):
         until(lambda recorded=recorded: watched.query(recorded), 60, lambda recorded=recorded: f"no {recorded}")
     empty = set()
@@ -192,15 +211,23 @@ def test_every_query_of_every_dashboard_is_answered(watched: Watched) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_a_worker_that_dies_pages_whoever_is_on_call_and_one_that_comes_back_ends_it(watched: Watched) -> None:
+def test_processes_that_die_page_whoever_is_on_call_and_those_that_come_back_end_it(watched: Watched) -> None:
     until(lambda: watched.pages("LiandongWatchdog", "firing"), 60, lambda: watched.webhook.pages)
     assert {one.receiver for one in watched.webhook.pages if one.alert == "LiandongWatchdog"} == {"watchdog"}
-    assert not watched.pages("LiandongNoWorker", "firing")
-    watched.playground.workers[0].kill()
-    (page, *_) = until(lambda: watched.pages("LiandongNoWorker", "firing"), 150, lambda: watched.webhook.pages)
-    assert (page.receiver, page.labels["severity"]) == ("oncall", "page")
-    # That one worker does not answer is no news then.
+    alerts = ("LiandongNoWorker", "LiandongProjectorDown")
+    assert not any(watched.pages(alert, "firing") for alert in alerts)
+    playground = watched.playground
+    for process in (playground.workers.pop(), playground.services.pop(0)):
+        process.kill()
+    for alert in alerts:
+        paged = until(lambda a=alert: watched.pages(a, "firing"), 180, lambda: watched.webhook.pages)
+        assert (paged[0].receiver, paged[0].labels["severity"]) == ("oncall", "page")
+    # That one worker does not answer is no news then; the desk says of itself that nothing comes any more.
     assert not watched.pages("LiandongWorkerDown", "firing")
-    watched.playground.workers.clear()
-    watched.playground.start_worker(watched.metrics_port)
-    until(lambda: watched.pages("LiandongNoWorker", "resolved"), 90, lambda: watched.webhook.pages)
+    assert not watched.pages("LiandongDeskDown", "firing")
+    with urllib.request.urlopen(f"{watched.desk}/", timeout=10) as answer:  # noqa: S310 - likewise
+        assert b'role="alert"' in answer.read()
+    playground.start_worker(watched.metrics_port)
+    playground.start("project", metrics_port=watched.projector_port)
+    for alert in alerts:
+        until(lambda a=alert: watched.pages(a, "resolved"), 90, lambda: watched.webhook.pages)

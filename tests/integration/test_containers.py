@@ -16,15 +16,18 @@ import pytest
 import yaml
 
 from connectors.broker import RunningBroker
+from connectors.settings import Settings
 from connectors.variables import VARIABLES
 from tests.conftest import broker_of
 from tests.data import ROOT
+from tests.postgres import PostgreSQL
 
 DEPLOY = ROOT / "deploy"
 PROMETHEUS = DEPLOY / "prometheus" / "containers.yml"
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
 OURS = {name: one for name, one in SERVICES.items() if "build" in one}
+LOOPBACK = {"0.0.0.0": "127.0.0.1"}  # noqa: S104 - a container has a network of its own, a test has not
 every_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -34,7 +37,7 @@ every_service = pytest.mark.parametrize("name", SERVICES)
 @every_service
 def test_every_service_is_pinned_limited_and_watched(name: str) -> None:
     service = SERVICES[name]
-    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", service["image"])
+    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?", service["image"])
     limits = service["deploy"]["resources"]["limits"]
     assert limits["cpus"]
     assert limits["memory"]
@@ -90,12 +93,18 @@ def test_the_image_is_of_one_release_and_its_variables_exist() -> None:
         assert f"!{source}" in allowed
 
 
-def test_prometheus_finds_the_workers(tmp_path: Path) -> None:
-    config = yaml.safe_load(PROMETHEUS.read_text("utf-8"))
-    (job,) = config["scrape_configs"]
-    (found,) = job["dns_sd_configs"]
-    assert found["names"] == ["worker"]
-    assert str(found["port"]) == SERVICES["worker"]["environment"]["LIANDONG_METRICS_PORT"]
+def test_prometheus_finds_every_process(tmp_path: Path) -> None:
+    config, alone = (
+        yaml.safe_load(file.read_text("utf-8")) for file in (PROMETHEUS, PROMETHEUS.with_name("prometheus.yml"))
+    )
+    jobs = {one["job_name"]: one["dns_sd_configs"][0] for one in config["scrape_configs"]}
+    assert list(jobs) == [one["job_name"] for one in alone["scrape_configs"]]
+    assert [one["names"] for one in jobs.values()] == [["worker"], ["projector"], ["desk"]]
+    for found in jobs.values():
+        (name,) = found["names"]
+        assert str(found["port"]) == SERVICES[name]["environment"]["LIANDONG_METRICS_PORT"]
+    ports = [one["static_configs"][0]["targets"][0].rpartition(":")[2] for one in alone["scrape_configs"]]
+    assert ports == [str(Settings().metrics_port_of(name)) for name in ("worker", "projector", "desk")]
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: apt-get install prometheus")
@@ -118,20 +127,34 @@ def own_broker(tmp_path: Path) -> Iterator[RunningBroker]:
     yield from broker_of("kafka", tmp_path / "broker")
 
 
-def started(name: str, broker: RunningBroker, log: Path) -> subprocess.Popen[bytes]:
+def started(name: str, broker: RunningBroker, log: Path, **others: str) -> subprocess.Popen[bytes]:
     """A service's command with its environment, the image's own variables below it; only addresses are others."""
     image = dict(re.findall(r"\b(LIANDONG_\w+)=(\S+)", DOCKERFILE))
     image |= {one: str(log.parent / one) for one in ("LIANDONG_DATA_DIR", "LIANDONG_CACHE_DIR", "LIANDONG_MODELS")}
     environment = image | OURS[name]["environment"] | {"KAFKA_BOOTSTRAP": broker.bootstrap}
-    environment |= {"LIANDONG_METRICS_HOST": "127.0.0.1"}
+    environment |= {"LIANDONG_METRICS_HOST": "127.0.0.1"} | others
     kept = {one: value for one, value in os.environ.items() if not one.startswith(("LIANDONG_", "KAFKA_"))}
     with log.open("wb") as sink:
         return subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", *OURS[name]["command"]],
+            [sys.executable, "-m", "streams.cli", *(LOOPBACK.get(one, one) for one in OURS[name]["command"])],
             env=kept | environment,
             stdout=sink,
             stderr=sink,
         )
+
+
+def healthy(name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the check that the container has passes, word for word, and the process says that it is ready."""
+    _, program, *arguments = SERVICES[name]["healthcheck"]["test"]
+    assert program == "python"
+    deadline = time.monotonic() + 90
+    while subprocess.run([sys.executable, *arguments], capture_output=True, check=False).returncode:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.5)
+    while b"ready: " not in log.read_bytes():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.5)
 
 
 @pytest.mark.timeout(200)
@@ -140,19 +163,35 @@ def test_the_topics_job_ends_and_then_the_worker_is_healthy(own_broker: RunningB
     assert job.wait(timeout=90) == 0, (tmp_path / "topics.log").read_text()
     worker = started("worker", own_broker, tmp_path / "worker.log")
     try:
-        # The check that the container has, word for word.
-        _, program, *arguments = SERVICES["worker"]["healthcheck"]["test"]
-        assert program == "python"
-        deadline = time.monotonic() + 90
-        while subprocess.run([sys.executable, *arguments], capture_output=True, check=False).returncode:
-            assert worker.poll() is None, (tmp_path / "worker.log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()
-            time.sleep(0.5)
-        while b"ready: " not in (tmp_path / "worker.log").read_bytes():
-            assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()
-            time.sleep(0.5)
+        healthy("worker", worker, tmp_path / "worker.log")
         with urllib.request.urlopen("http://127.0.0.1:9108/metrics", timeout=10) as page:
             assert b"liandong_build_info" in page.read()
     finally:
         worker.terminate()
     assert worker.wait(timeout=int(SERVICES["worker"]["stop_grace_period"].rstrip("s"))) == 0
+
+
+@pytest.mark.timeout(200)
+def test_the_projector_is_healthy_and_then_the_desk(
+    own_broker: RunningBroker, postgres: PostgreSQL, tmp_path: Path
+) -> None:
+    assert started("topics", own_broker, tmp_path / "topics.log").wait(timeout=90) == 0
+    secret = tmp_path / "postgres_password"
+    secret.write_text("any: this server trusts loopback\n")
+    told = OURS["desk"]["environment"]
+    assert told["LIANDONG_DATABASE_PASSWORD_FILE"] == f"/run/secrets/{secret.name}"
+    assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"] == told["LIANDONG_DATABASE_PASSWORD_FILE"]
+    url = postgres.url("containers")
+    assert told["LIANDONG_DATABASE"].replace("@postgres:5432/liandong", "") == url.split("@")[0]
+    others = {"LIANDONG_DATABASE": url, "LIANDONG_DATABASE_PASSWORD_FILE": str(secret)}
+    for name, page in (("projector", "http://127.0.0.1:9108/metrics"), ("desk", "http://127.0.0.1:8080/cases")):
+        log = tmp_path / f"{name}.log"
+        process = started(name, own_broker, log, **others)
+        try:
+            healthy(name, process, log)
+            with urllib.request.urlopen(page, timeout=10) as answer:  # noqa: S310 - our own
+                assert answer.status == 200
+        finally:
+            process.terminate()
+        # Not together: both show their metrics at the same port, each in a container of its own.
+        assert process.wait(timeout=30) == 0, log.read_text()

@@ -20,7 +20,7 @@ from connectors.references import reading
 from connectors.settings import Settings
 from connectors.writer import EventWriter
 from streams.cli import app
-from streams.playground import Playground, WorkerFailed
+from streams.playground import Playground, ProcessFailed
 from streams.verify import compare
 from tests.data import ROOT
 from tests.property.test_anomaly_equals_oracle import START, delayed, models, moves
@@ -170,6 +170,6 @@ def test_a_worker_whose_policy_names_a_model_that_is_not_there_says_so(settings:
     made = replace(settings, policy=file, models=tmp_path, app_id="other")
     with Playground(made, tmp_path / "logs", None, lambda text: None) as playground:
         until = time.monotonic() + timedelta(seconds=60).total_seconds()
-        with pytest.raises(WorkerFailed, match="there is no model 0000"):
+        with pytest.raises(ProcessFailed, match="there is no model 0000"):
             playground.start_worker()
         assert time.monotonic() < until

@@ -9,6 +9,7 @@ import yaml
 
 from connectors.kubernetes import FILES, PARTITIONS, REPLICAS
 from connectors.settings import Settings
+from connectors.store.projection import TARGETS
 from connectors.topics import STAGES, TOPICS
 from connectors.variables import VARIABLES
 from models.policy import PolicyHistory
@@ -22,6 +23,9 @@ DOCUMENTS: list[dict[str, Any]] = [
     one for name in KUSTOMIZATION["resources"] for one in yaml.safe_load_all((FOLDER / name).read_text("utf-8"))
 ]
 STRIMZI = "kafka.strimzi.io/v1beta2"
+OPERATORS = (STRIMZI, "postgresql.cnpg.io/v1")  # their kinds are not Kubernetes' own
+PROCESSES = ("worker", "projector", "desk")
+every_process = pytest.mark.parametrize("process", PROCESSES)
 VERSION = "1.33"
 
 
@@ -40,7 +44,7 @@ def test_every_file_is_a_resource() -> None:
     assert len({id_of(one) for one in DOCUMENTS}) == len(DOCUMENTS)
 
 
-@pytest.mark.parametrize("one", [one for one in DOCUMENTS if one["apiVersion"] != STRIMZI], ids=id_of)
+@pytest.mark.parametrize("one", [one for one in DOCUMENTS if one["apiVersion"] not in OPERATORS], ids=id_of)
 def test_it_is_valid_by_the_schemas_of_kubernetes(one: dict[str, Any]) -> None:
     kubernetes_validate.validate(one, VERSION, strict=True)
 
@@ -64,57 +68,102 @@ def test_topics_are_those_of_the_catalogue_and_of_the_states(capsys: pytest.Capt
         assert topics[name]["config"] == spec.configs
 
 
-def container() -> dict[str, Any]:
-    (found,) = named("Deployment", "liandong-worker")["spec"]["template"]["spec"]["containers"]
+def container(process: str) -> dict[str, Any]:
+    (found,) = named("Deployment", f"liandong-{process}")["spec"]["template"]["spec"]["containers"]
     return found  # type: ignore[no-any-return]
 
 
-def test_the_worker_is_told_what_it_understands_and_what_the_cluster_is() -> None:
-    environment = {one["name"]: one["value"] for one in container()["env"]}
+def environment_of(process: str) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in container(process)["env"]}
+
+
+@every_process
+def test_a_process_is_told_what_it_understands_and_its_files_are_there(process: str) -> None:
+    environment = environment_of(process)
     assert environment.keys() <= {one.name for one in VARIABLES}
-    assert int(environment["LIANDONG_PARTITIONS"]) == PARTITIONS
-    assert int(environment["LIANDONG_REPLICATION"]) == REPLICAS
-    mounts = {one["mountPath"] for one in container()["volumeMounts"]}
-    for name in ("KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE", "KAFKA_SSL_KEYFILE"):
-        assert environment[name].rpartition("/")[0] in mounts
+    mounts = {one["mountPath"] for one in container(process)["volumeMounts"]}
+    files = {name: value for name, value in environment.items() if name.endswith("FILE")}
+    assert files
+    for value in files.values():
+        assert value.rpartition("/")[0] in mounts
+
+
+def test_processes_are_told_what_the_cluster_is() -> None:
+    worker = environment_of("worker")
+    assert int(worker["LIANDONG_PARTITIONS"]) == PARTITIONS
+    assert int(worker["LIANDONG_REPLICATION"]) == REPLICAS
     (listener,) = named("Kafka", "liandong")["spec"]["kafka"]["listeners"]
-    assert environment["KAFKA_BOOTSTRAP"] == f"liandong-kafka-bootstrap:{listener['port']}"
+    for process in ("worker", "projector"):
+        assert environment_of(process)["KAFKA_BOOTSTRAP"] == f"liandong-kafka-bootstrap:{listener['port']}"
     assert named("KafkaNodePool", "pool")["spec"]["replicas"] >= REPLICAS
+    database = named("Cluster", "liandong-database")["spec"]["bootstrap"]["initdb"]
+    for process in ("projector", "desk"):
+        address = f"postgresql://{database['owner']}@liandong-database-rw:5432/{database['database']}"
+        assert environment_of(process)["LIANDONG_DATABASE"] == address
+    assert not any(name.startswith("KAFKA_") for name in environment_of("desk"))
 
 
-def test_names_that_refer_to_others_have_them() -> None:
-    spec = named("Deployment", "liandong-worker")["spec"]
+@every_process
+def test_names_that_refer_to_others_have_them(process: str) -> None:
+    name = f"liandong-{process}"
+    spec = named("Deployment", name)["spec"]
     labels = spec["template"]["metadata"]["labels"]
     assert spec["selector"]["matchLabels"] == labels
-    assert named("PodDisruptionBudget", "liandong-worker")["spec"]["selector"]["matchLabels"] == labels
-    assert named("NetworkPolicy", "liandong-worker")["spec"]["podSelector"]["matchLabels"] == labels
+    if process != "projector":  # of which there is one
+        assert named("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"] == labels
+    assert named("NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"] == labels
     pod = spec["template"]["spec"]
     named("ServiceAccount", pod["serviceAccountName"])
     volumes = {one["name"]: one for one in pod["volumes"]}
-    assert {one["name"] for one in container()["volumeMounts"]} == volumes.keys()
-    named("PersistentVolumeClaim", volumes["models"]["persistentVolumeClaim"]["claimName"])
-    named("KafkaUser", volumes["user"]["secret"]["secretName"])
-    ports = {one["name"]: one["containerPort"] for one in container()["ports"]}
+    assert {one["name"] for one in container(process)["volumeMounts"]} == volumes.keys()
+    if "models" in volumes:
+        named("PersistentVolumeClaim", volumes["models"]["persistentVolumeClaim"]["claimName"])
+    if "user" in volumes:
+        assert volumes["user"]["secret"]["secretName"] == name
+        named("KafkaUser", name)
+    if "database" in volumes:
+        secret = volumes["database"]["secret"]["secretName"]
+        named("Cluster", secret.removesuffix("-app"))
+    ports = {one["name"]: one["containerPort"] for one in container(process)["ports"]}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert container()[probe]["httpGet"]["port"] in ports
+        assert container(process)[probe]["httpGet"]["port"] in ports
+    speaks = {port["port"] for one in named("NetworkPolicy", name)["spec"]["egress"] for port in one["ports"]}
+    assert speaks == {53} | ({9093} if "user" in volumes else set()) | ({5432} if "database" in volumes else set())
+    heard = {port["port"] for one in named("NetworkPolicy", name)["spec"]["ingress"] for port in one["ports"]}
+    assert heard == set(ports.values())
+
+
+def test_the_desk_is_found_by_its_service() -> None:
+    service = named("Service", "liandong-desk")["spec"]
+    assert service["selector"] == named("Deployment", "liandong-desk")["spec"]["selector"]["matchLabels"]
+    assert {one["targetPort"] for one in service["ports"]} <= {one["name"] for one in container("desk")["ports"]}
+
+
+def test_workers_are_scaled_within_the_partitions() -> None:
+    spec = named("Deployment", "liandong-worker")["spec"]
     scaler = named("HorizontalPodAutoscaler", "liandong-worker")["spec"]
     named(scaler["scaleTargetRef"]["kind"], scaler["scaleTargetRef"]["name"])
     assert scaler["minReplicas"] <= spec["replicas"] <= scaler["maxReplicas"] <= PARTITIONS
-    egress = named("NetworkPolicy", "liandong-worker")["spec"]["egress"]
-    assert 9093 in {port["port"] for one in egress for port in one["ports"]}
 
 
-def test_the_worker_has_no_rights_that_it_does_not_need() -> None:
-    pod = named("Deployment", "liandong-worker")["spec"]["template"]["spec"]
+@every_process
+def test_a_process_has_no_rights_that_it_does_not_need(process: str) -> None:
+    pod = named("Deployment", f"liandong-{process}")["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert container()["securityContext"] == {
+    assert container(process)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_users_of_the_broker_have_no_more_rights_than_they_need() -> None:
     assert named("Namespace", "liandong")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     acls = named("KafkaUser", "operations-desk")["spec"]["authorization"]["acls"]
     written = {one["resource"]["name"] for one in acls if "Write" in one["operations"]}
     assert written == {"actions"}
     assert {one["resource"]["name"] for one in acls if one["resource"]["type"] == "topic"} <= TOPICS.keys()
+    acls = named("KafkaUser", "liandong-projector")["spec"]["authorization"]["acls"]
+    assert {one["resource"]["name"] for one in acls} == set(TARGETS)
+    assert {right for one in acls for right in one["operations"]} == {"Describe", "Read"}

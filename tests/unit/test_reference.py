@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.codec import Codec
-from connectors.codec import decode, encode
+from connectors.codec import Codec, decode, encode
 from connectors.references import NOT_AGAIN, VersionConflict, first_day, letter_of, made, refusal_of, said, take
 from connectors.refusals import Undecodable
 from models.events import Counterparty

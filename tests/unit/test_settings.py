@@ -36,7 +36,6 @@ def test_defaults_in_the_table_are_those_of_the_settings() -> None:
         ("LIANDONG_MAX_BATCH", "max_batch"),
         ("LIANDONG_SESSION_TIMEOUT_SECONDS", "session_timeout_seconds"),
         ("LIANDONG_IDLE_SECONDS", "idle_seconds"),
-        ("LIANDONG_METRICS_PORT", "metrics_port"),
         ("LIANDONG_METRICS_HOST", "metrics_host"),
         ("LIANDONG_LOG_LEVEL", "log_level"),
         ("LIANDONG_APP_ID", "app_id"),

@@ -1,0 +1,105 @@
+"""Run: the projector that fills the database. Keep: the database itself."""
+
+import logging
+import signal
+import threading
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from connectors.address import with_broker
+from connectors.certificates import expiries
+from connectors.metrics import Metrics, serve_metrics
+from connectors.store.engine import answering, open_store
+from connectors.store.projector import Projector, rebuild
+from connectors.store.versions import found, upgrade, wanted
+from streams.commands.output import Format, command, notes, out, print_json, progress, read_settings
+from streams.playground import READY
+
+
+@command
+def project(
+    once: Annotated[bool, typer.Option("--once", help="Fill it with what the topics hold now, and end.")] = False,
+) -> None:
+    """Fill the database from the topics, and keep it so until Ctrl-C. The desk reads it."""
+    settings = with_broker(read_settings())
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for library in ("kafka", "alembic"):  # they tell of every connection and look at a table
+        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
+    metrics = Metrics()
+    metrics.build(version("liandong"), "")
+    for purpose, ends in expiries(settings).items():
+        metrics.certificate(purpose, ends)
+    engine = open_store(settings)
+    with answering(engine):
+        before, after = upgrade(engine)
+    if before != after:
+        notes.print(f"{engine.url!r}: version {before} -> {after}", markup=False)
+    metrics.database("projector", up=True, version=after)
+    port = 0 if once else settings.metrics_port_of("projector")
+    server = serve_metrics(settings.metrics_host, port, metrics.registry) if port else None
+    try:
+        with answering(engine), Projector(settings, engine, metrics) as projector:
+            if once:
+                _to_the_end(projector)
+                return
+            stop = threading.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stop.set())
+            waiting = projector.look()
+            print(f"{READY} projecting into {engine.url!r}, {waiting:,} records wait", flush=True)
+            projector.run(stop)
+    finally:
+        if server is not None:
+            server.close()
+        engine.dispose()
+
+
+def _to_the_end(projector: Projector) -> None:
+    waiting = total = projector.look()
+    done = 0
+    with progress() as bar:
+        task = bar.add_task("projecting", total=total)
+        while waiting:
+            count = projector.step()
+            done += count
+            bar.update(task, completed=done)
+            # Only what stood there at the start: on a busy broker the end would run ahead for ever.
+            waiting = 0 if done >= total else projector.look()
+    out.print(f"{done:,} records projected", markup=False)
+
+
+@command
+def database(
+    upgrade_: Annotated[bool, typer.Option("--upgrade", help="Bring its tables to this release's version.")] = False,
+    rebuild_: Annotated[
+        bool, typer.Option("--rebuild", help="Empty it; the projector fills it again from the topics.")
+    ] = False,
+    format: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+) -> None:
+    """Show the version of the database; exit 1 where this release needs another. Changes nothing unless told."""
+    settings = read_settings()
+    engine = open_store(settings, read_only=not (upgrade_ or rebuild_))
+    try:
+        with answering(engine):
+            if upgrade_ or rebuild_:
+                upgrade(engine)
+            if rebuild_:
+                rebuild(engine)
+            with engine.connect() as connection:
+                version_ = found(connection)
+    finally:
+        engine.dispose()
+    fits = version_ == wanted()
+    if format is Format.JSON:
+        print_json({"database": repr(engine.url), "version": version_, "wanted": wanted(), "fits": fits})
+    else:
+        out.print(repr(engine.url), markup=False)
+        out.print(f"version {version_ or 'none: it has no tables yet'}; this release has {wanted()}", markup=False)
+        if rebuild_:
+            out.print("emptied: `liandong project` fills it again")
+        elif version_ < wanted():
+            out.print("mend: liandong database --upgrade")
+    if not fits:
+        raise typer.Exit(1)
