@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from connectors.codec import encode
 from connectors.settings import Settings
 from connectors.store.engine import open_store
 from connectors.store.projection import project, upsert
@@ -30,6 +31,11 @@ REASON = Reason(
     text_zh="合计620000 CNY。",
     text_en=f"2 transactions sum to 620000 CNY {EVIL}.",
 )
+
+
+def put(connection: Connection, topic: str, *messages: Any) -> int:
+    """Write messages as they stand on a topic."""
+    return project(connection, topic, [(one, encode(topic, one)[0].decode()) for one in messages])
 
 
 def line(exposure: str, at: datetime = MONDAY, **fields: Any) -> PortfolioEntry:
@@ -77,12 +83,12 @@ def fill(engine: Engine, seen_at: datetime | None = None) -> None:
     whole: dict[str, Any] = {"dimension": "entity", "member": "B1", "hhi": Decimal("0.5"), "net_capital": Decimal(50)}
     whole["to_net_capital"] = Decimal(2)
     with engine.begin() as connection:
-        project(connection, "warnings", [*told, warning(warning_id="s1", mode="shadow", reasons=(REASON,))])
-        project(connection, "cases", list(cases.values()))
+        put(connection, "warnings", *told, warning(warning_id="s1", mode="shadow", reasons=(REASON,)))
+        put(connection, "cases", *cases.values())
         lines = [line("75", level="control"), line("25", member="A"), line("100", loans=2, **whole)]
-        project(connection, "portfolio", lines)
-        project(connection, "dead-letters", [letter(1), letter(2, detail=EVIL)])
-        project(connection, "redrives", [sent])
+        put(connection, "portfolio", *lines)
+        put(connection, "dead-letters", letter(1), letter(2, detail=EVIL))
+        put(connection, "redrives", sent)
         now = seen_at or datetime.now(UTC)
         upsert(connection, HEARTBEAT, [{"process": "projector", "seen_at": now, "waiting": 3}], "seen_at")
         place = {"topic": "warnings", "partition": 0, "topic_id": None, "next_offset": 9, "stamped_at": MONDAY}

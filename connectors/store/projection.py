@@ -6,7 +6,6 @@ Every write is an upsert by the message's own id: a message that is read again, 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
@@ -36,7 +35,7 @@ class Target(Struct, frozen=True):
     """Where the messages of a topic go.
 
     Args:
-        row: a message as a row of `table`.
+        row: a message as a row of `table`, but for its `document`.
         newer_by: the column that says which of two messages of one id is the newer one.
         parts: the rows that hang on a message, by table; those of an older revision are replaced.
     """
@@ -51,16 +50,19 @@ class Target(Struct, frozen=True):
         return tuple(column.name for column in self.table.primary_key)
 
 
-def project(connection: Connection, topic: str, messages: Sequence[Any]) -> int:
+def project(connection: Connection, topic: str, messages: Sequence[tuple[Any, str]]) -> int:
     """Write the messages of a topic, in the order in which they stand there, into an open transaction.
+
+    Args:
+        messages: each with its text on the topic, which is kept: it may have fields that this release does not know.
 
     Returns:
         How many rows are new or newer than what was there.
     """
     target = TARGETS[topic]
     newest: dict[Hashable, tuple[Row, Any]] = {}
-    for message in messages:
-        row = target.row(message)
+    for message, document in messages:
+        row = target.row(message) | {"document": document}
         key = tuple(row[name] for name in target.key)
         known = newest.get(key)
         if known is None or row[target.newer_by] >= known[0][target.newer_by]:
@@ -92,10 +94,6 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Row], newer_by: 
     return [tuple(taken) for taken in connection.execute(statement.returning(*key), list(rows))]
 
 
-def _document(message: Struct) -> str:
-    return msgspec.json.encode(message).decode()
-
-
 def _warning(one: RiskWarning) -> Row:
     return {
         "warning_id": one.warning_id,
@@ -109,7 +107,6 @@ def _warning(one: RiskWarning) -> Row:
         "muted_by": one.muted_by,
         "event_time": one.event_time,
         "detected_at": one.detected_at,
-        "document": _document(one),
     }
 
 
@@ -135,7 +132,6 @@ def _case(one: Case) -> Row:
         "resolved_at": one.resolved_at,
         "due_at": min(dues, default=None),
         "overdue": any(task.breached for task in owed),
-        "document": _document(one),
     }
 
 
@@ -174,7 +170,6 @@ def _line(one: PortfolioEntry) -> Row:
         "rank": level_rank(one.level),
         "exposure": float(one.exposure),
         "as_of": one.as_of,
-        "document": _document(one),
     }
 
 
@@ -184,12 +179,11 @@ def _letter(one: DeadLetter) -> Row:
         "source_topic": one.source_topic,
         "reason": one.reason,
         "refused_at": one.refused_at,
-        "document": _document(one),
     }
 
 
 def _redrive(one: Redrive) -> Row:
-    return {"dead_letter_id": one.dead_letter_id, "state": one.state, "at": one.at, "document": _document(one)}
+    return {"dead_letter_id": one.dead_letter_id, "state": one.state, "at": one.at}
 
 
 # Confidential cases stand on `cases` as stubs alone: whole ones are on a topic that the projector need not be let into.

@@ -177,7 +177,8 @@ class Projector:
         messages = []
         for record in records:
             try:
-                messages.append(self._codec.decode(record.topic, record.key, record.value, record.headers))
+                message = self._codec.decode(record.topic, record.key, record.value, record.headers)
+                messages.append((message, record.value.decode()))
             except Undecodable as error:
                 # Only somebody with the right to write here can have sent it, and no case rests on it.
                 LOG.warning("left out %s/%d/%d: %s", record.topic, record.partition, record.offset, error)

@@ -14,7 +14,6 @@ from sqlalchemy import Engine, select
 from connectors.settings import Settings
 from connectors.store import queries
 from connectors.store.engine import open_store
-from connectors.store.projection import project
 from connectors.store.projector import rebuild
 from connectors.store.tables import CASE_WARNINGS, TASKS
 from connectors.store.versions import upgrade
@@ -23,6 +22,7 @@ from models.response.confidential import stub
 from models.revisions import newest
 from models.risk_warning import RiskWarning
 from tests.response import HOUR, MONDAY, Desk, action, warning
+from tests.stored import put
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def written(store: Engine, topic: str, messages: list[Any], cuts: list[int]) -> 
     places = sorted({0, len(messages), *(cut % (len(messages) + 1) for cut in cuts)})
     for start, end in pairwise(places):
         with store.begin() as connection:
-            project(connection, topic, messages[start:end])
+            put(connection, topic, *messages[start:end])
 
 
 CUTS = st.lists(st.integers(0, 50), max_size=6)

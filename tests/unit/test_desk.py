@@ -21,7 +21,7 @@ from connectors.store.engine import open_store
 from connectors.store.versions import upgrade
 from models.policy import Policy
 from tests.response import SUBJECT
-from tests.stored import EVIL, fill, line
+from tests.stored import EVIL, fill, line, put
 
 PAGES = ("/", "/warnings", "/warnings/w1", "/cases", f"/cases/{quote(SUBJECT + '#1')}", "/book", "/dead-letters")
 ODD = "customer:a/b %?&客户"
@@ -163,12 +163,10 @@ def test_shares_are_of_the_book_as_it_stands(visitor: Visitor) -> None:
 
 
 def test_pages_of_a_list_lead_to_each_other(empty: Visitor) -> None:
-    from connectors.store.projection import project
-
     writer = open_store(Settings(database=str(empty.engine.url)))
     with writer.begin() as connection:
         lines = [line(str(1000 - n), dimension="borrower", member=f"b{n:03}") for n in range(120)]
-        project(connection, "portfolio", [*lines, line("1", dimension="entity", member="B1")])
+        put(connection, "portfolio", *lines, line("1", dimension="entity", member="B1"))
     writer.dispose()
     first = empty.get("/book?dimension=borrower").text
     assert '<a href="/book?dimension=borrower&amp;page=2" rel="next">' in first

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -19,6 +20,7 @@ from connectors.store.projector import rebuild
 from connectors.store.tables import METADATA, TASKS, WARNINGS
 from models.dead_letter import Redrive
 from models.response.confidential import stub
+from tests import stored
 from tests.response import HOUR, MONDAY, SUBJECT, Desk, action, on_industry, warning
 from tests.stored import letter, line
 
@@ -35,7 +37,7 @@ def store(database: str) -> Iterator[Engine]:
 
 def put(store: Engine, topic: str, *messages: Any) -> int:
     with store.begin() as connection:
-        return project(connection, topic, messages)
+        return stored.put(connection, topic, *messages)
 
 
 def ask(store: Engine, query: Any, *arguments: Any) -> Any:
@@ -56,6 +58,15 @@ def test_of_a_warning_the_newest_revision_stands_whatever_comes_when(store: Engi
     assert ask(store, queries.warning, "w1") == told[2]
     with store.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(WARNINGS)) == 1
+
+
+def test_what_a_newer_release_says_besides_is_kept(store: Engine) -> None:
+    newer = msgspec.json.encode(msgspec.to_builtins(warning()) | {"branch": "0731"}).decode()
+    with store.begin() as connection:
+        project(connection, "warnings", [(warning(), newer)])
+    found = ask(store, queries.warnings, queries.WarningsAsked(), 1, 10)
+    assert found.items == (warning(),)
+    assert found.documents == (newer,)
 
 
 def test_departments_are_those_of_the_newest_revision(store: Engine) -> None:
@@ -235,7 +246,7 @@ def test_an_older_database_is_not_read_before_it_is_upgraded(store: Engine, monk
 def test_who_only_reads_cannot_write(store: Engine, database: str) -> None:
     engine = open_store(Settings(database=database), read_only=True)
     with pytest.raises(Exception, match=r"read-?only"), engine.begin() as connection:
-        project(connection, "warnings", [warning()])
+        stored.put(connection, "warnings", warning())
     engine.dispose()
 
 
