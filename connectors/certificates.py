@@ -1,5 +1,11 @@
 """When the certificates end by which this process speaks to the broker."""
 
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -7,6 +13,13 @@ from cryptography import x509
 
 from connectors.errors import SettingsError
 from connectors.settings import Settings
+
+LOG = logging.getLogger(__name__)
+Tell = Callable[[str, datetime], None]
+
+# A broker's certificate is renewed while it runs; the files were read when this process began, and count as they were.
+LOOK_SECONDS = 3600.0
+_CONNECT_SECONDS = 10.0
 
 
 def expiries(settings: Settings) -> dict[str, datetime]:
@@ -22,6 +35,61 @@ def expiries(settings: Settings) -> dict[str, datetime]:
         "own": ("KAFKA_SSL_CERTFILE", settings.ssl_certfile),
     }
     return {purpose: _first_end(name, file) for purpose, (name, file) in files.items() if file is not None}
+
+
+def served_until(settings: Settings) -> datetime | None:
+    """When the first of the certificates ends that brokers show at their addresses; None where none answers."""
+    context = settings.ssl_context()
+    found = []
+    for address in settings.bootstrap if context is not None else ():
+        host, _, port = address.rpartition(":")
+        host = host.strip("[]")
+        try:
+            with (
+                socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=host) as line,  # type: ignore[union-attr]
+            ):
+                shown = line.getpeercert(binary_form=True)
+        except (OSError, ssl.SSLError) as error:
+            # One that has ended is among these: then no client comes through, and other alerts say so.
+            LOG.warning("the certificate of %s cannot be looked at: %s", address, error)
+            continue
+        found.append(x509.load_der_x509_certificate(shown or b"").not_valid_after_utc)
+    return min(found, default=None)
+
+
+@contextmanager
+def certificates_watched(settings: Settings, tell: Tell, every: float = LOOK_SECONDS) -> Iterator[None]:
+    """Tell when certificates end: those of files once, the brokers' again and again from a thread of its own.
+
+    Args:
+        tell: called with a purpose (`authority`, `own`, `broker`) and the instant.
+        every: seconds between two looks.
+
+    Raises:
+        SettingsError: as `expiries`.
+    """
+    for purpose, ends in expiries(settings).items():
+        tell(purpose, ends)
+    if not settings.uses_tls:
+        yield
+        return
+    stop = threading.Event()
+
+    def watch() -> None:
+        while True:
+            if (ends := served_until(settings)) is not None:
+                tell("broker", ends)
+            if stop.wait(every):
+                return
+
+    thread = threading.Thread(target=watch, name="certificates", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=_CONNECT_SECONDS)
 
 
 def _first_end(name: str, file: Path) -> datetime:

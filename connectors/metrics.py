@@ -197,7 +197,7 @@ METRICS: dict[str, Metric] = {
             "liandong_certificate_expiry_timestamp_seconds",
             "gauge",
             ("purpose",),
-            "When the first certificate ends by which this worker speaks to the broker: authority or own.",
+            "When the first certificate ends by which this process speaks to the broker: authority, own or broker.",
         ),
         Metric(
             "liandong_build_info",

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from connectors.certificates import expiries
+from connectors.certificates import certificates_watched
 from connectors.codec import Codec
 from connectors.metrics import Metrics, serve_metrics
 from connectors.policy_file import load_policies
@@ -45,15 +45,14 @@ def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None
     policies = load_policies(policy, settings.models)
     loaded = load_references(settings, policies)
     metrics = Metrics(exemplars=settings.exemplars)
-    for purpose, ends in expiries(settings).items():
-        metrics.certificate(purpose, ends)
     release = version("liandong")
     follower = ReferenceFollower(settings, policies, loaded, metrics, lambda name: metrics.build(release, name))
     stages = build_stages(policies, settings)
     port = settings.metrics_port_of("worker")
     server = serve_metrics(settings.metrics_host, port, metrics.registry) if port else None
     try:
-        return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready, background=(follower.run,))
+        with certificates_watched(settings, metrics.certificate):
+            return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready, background=(follower.run,))
     finally:
         if server is not None:
             server.close()

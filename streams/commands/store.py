@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from connectors.address import with_broker
-from connectors.certificates import expiries
+from connectors.certificates import certificates_watched
 from connectors.metrics import Metrics, serve_metrics
 from connectors.store.engine import answering, open_store
 from connectors.store.projector import Projector, rebuild
@@ -29,8 +29,6 @@ def project(
         logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
     metrics = Metrics()
     metrics.build(version("liandong"), "")
-    for purpose, ends in expiries(settings).items():
-        metrics.certificate(purpose, ends)
     engine = open_store(settings)
     with answering(engine):
         before, after = upgrade(engine)
@@ -40,7 +38,11 @@ def project(
     port = 0 if once else settings.metrics_port_of("projector")
     server = serve_metrics(settings.metrics_host, port, metrics.registry) if port else None
     try:
-        with answering(engine), Projector(settings, engine, metrics) as projector:
+        with (
+            certificates_watched(settings, metrics.certificate),
+            answering(engine),
+            Projector(settings, engine, metrics) as projector,
+        ):
             if once:
                 _to_the_end(projector)
                 return
