@@ -1,6 +1,9 @@
 """Manifests: valid by Kubernetes' own schemas, of one mind with the catalogue, without rights they do not need."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -137,6 +140,34 @@ def test_the_desk_is_found_by_its_service() -> None:
     service = named("Service", "liandong-desk")["spec"]
     assert service["selector"] == named("Deployment", "liandong-desk")["spec"]["selector"]["matchLabels"]
     assert {one["targetPort"] for one in service["ports"]} <= {one["name"] for one in container("desk")["ports"]}
+
+
+def test_prometheus_finds_every_process_by_the_names_that_alerts_ask_for(tmp_path: Path) -> None:
+    folder = ROOT / "deploy" / "prometheus"
+    config, alone = (
+        yaml.safe_load((folder / f"{name}.yml").read_text("utf-8")) for name in ("kubernetes", "prometheus")
+    )
+    assert [one["job_name"] for one in config["scrape_configs"]] == [one["job_name"] for one in alone["scrape_configs"]]
+    for job, process in zip(config["scrape_configs"], PROCESSES, strict=True):
+        (looked,) = job["kubernetes_sd_configs"]
+        assert looked["namespaces"]["names"] == [named("Namespace", "liandong")["metadata"]["name"]]
+        kept = {one["source_labels"][0]: one["regex"] for one in job["relabel_configs"] if one.get("action") == "keep"}
+        labels = named("Deployment", f"liandong-{process}")["spec"]["template"]["metadata"]["labels"]
+        assert kept["__meta_kubernetes_pod_label_app"] == labels["app"]
+        assert kept["__meta_kubernetes_pod_container_port_name"] in {one["name"] for one in container(process)["ports"]}
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    for job in config["scrape_configs"]:  # Debian's promtool is built without Kubernetes: the rest it can judge
+        del job["kubernetes_sd_configs"]
+        job["static_configs"] = [{"targets": ["pod:9108"]}]
+    for rules in ("recording.yml", "alerts.yml"):
+        shutil.copy(folder / rules, tmp_path)
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    run = subprocess.run(
+        [promtool, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_workers_are_scaled_within_the_partitions() -> None:
