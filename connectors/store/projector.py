@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaError
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.exc import OperationalError
 
@@ -109,7 +109,7 @@ class Projector:
         looked, lost = 0.0, False
         while not stop.is_set():
             try:
-                if lost:
+                if lost:  # whatever was under way: the database knows
                     self._rewind()
                     lost = False
                 self.step()
@@ -126,7 +126,7 @@ class Projector:
                 stop.wait(_RETRY_SECONDS)
             except KafkaError as error:
                 LOG.warning("the broker does not answer, trying again: %s", error)
-                lost = isinstance(error, OffsetOutOfRangeError)
+                lost = True
                 stop.wait(_RETRY_SECONDS)
 
     def step(self, seconds: float = _POLL_SECONDS) -> int:

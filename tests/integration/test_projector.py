@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from connectors.admin import ensure_topics
-from connectors.broker import RunningBroker
+from connectors.broker import RunningBroker, start_broker
 from connectors.records import TopicReader
 from connectors.settings import Settings
 from connectors.store import queries
@@ -22,7 +22,7 @@ from connectors.store.projector import Projector, rebuild
 from connectors.store.versions import upgrade
 from connectors.writer import EventWriter
 from models.revisions import newest
-from streams.playground import ProcessFailed, Service
+from streams.playground import ProcessFailed, Service, free_port
 from tests.conftest import broker_of
 from tests.postgres import PostgreSQL, wait_for
 from tests.response import HOUR, MONDAY, Desk, warning
@@ -221,6 +221,35 @@ def test_a_database_that_is_down_is_waited_for(broker: RunningBroker, tmp_path_f
         stop.set()
         store.dispose()
         server.stop()
+
+
+@pytest.mark.timeout(240)
+def test_a_broker_that_is_down_is_waited_for(tmp_path: Path) -> None:
+    port = free_port(0)
+    settings = Settings(bootstrap=(f"127.0.0.1:{port}",), database=f"sqlite:///{tmp_path}/x.db", partitions=3)
+    store = open_store(settings)
+    upgrade(store)
+    running = [start_broker(tmp_path / "broker", "kafka", port)]
+    ensure_topics(settings)
+    send(settings, 5)
+    # A process of its own: kafka-python leaves sockets open where it finds nobody.
+    service = Service(settings, "project", (), tmp_path / "log")
+    try:
+        service.wait_ready()
+        wait_for(lambda: _count(store) == 5)
+        running.pop().stop()
+        time.sleep(6)  # so long that a look at the ends of the topics falls into it
+        running.append(start_broker(tmp_path / "broker", "kafka", port))
+        send(settings, 5, start=5)
+        wait_for(lambda: _count(store) == 10, 60)
+        assert "the broker does not answer, trying again" in (tmp_path / "log").read_text()
+        assert service.stop() == 0
+        assert agrees(settings, store) == 10
+    finally:
+        service.kill()
+        store.dispose()
+        for broker in running:
+            broker.stop()
 
 
 @pytest.mark.timeout(120)
