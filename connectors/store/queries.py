@@ -222,13 +222,6 @@ def letters(connection: Connection, topic: str | None, open_only: bool, page: in
     return Found(items, tuple(msgspec.json.encode(one).decode() for one in items), len(rows) > size)
 
 
-def everything(connection: Connection) -> tuple[dict[str, RiskWarning], dict[str, Case]]:
-    """Every warning and every case there is, by id: to be held against the topics."""
-    told = (msgspec.json.decode(one, type=RiskWarning) for one in _documents(connection, select(WARNINGS.c.document)))
-    stand = (msgspec.json.decode(one, type=Case) for one in _documents(connection, select(CASES.c.document)))
-    return {one.warning_id: one for one in told}, {one.case_id: one for one in stand}
-
-
 def freshness(connection: Connection) -> Freshness:
     """How far the database has come."""
     beat = connection.execute(select(HEARTBEAT.c.seen_at, HEARTBEAT.c.waiting)).first()

@@ -25,12 +25,10 @@ from connectors.sources.simulator.day import scripted_day
 from connectors.sources.simulator.outcome import differences
 from connectors.sources.simulator.script import Script, Step
 from connectors.store import queries
+from connectors.store.comparison import Comparison, compare_store
 from connectors.store.engine import open_store
 from connectors.writer import EventWriter, Pace
 from models.policy import Policy, PolicyHistory
-from models.response.case import Case
-from models.revisions import newest
-from models.risk_warning import RiskWarning
 from streams.commands.feeding import SpeedOption, read_speed
 from streams.commands.output import command, notes, out, progress, read_settings
 from streams.playground import Playground, free_port
@@ -94,17 +92,18 @@ def _play_once(playground: Playground, policy: Policy, port: int, language: Lang
     missing = differences(script, warnings, cases, dead_letters)
     if not comparison.agrees:
         missing.append("the oracle finds other warnings than the stream")
-    held = (newest(warnings, lambda one: one.warning_id), newest(cases, lambda one: one.case_id))
-    if _projected(settings) == held:
-        out.print(f"The database that the desk reads holds the same {len(held[0])} warnings and {len(held[1])} cases.")
+    compared = {one.topic: one for one in _projected(settings)}
+    if all(one.agrees for one in compared.values()):
+        held = f"{compared['warnings'].same} warnings and {compared['cases'].same} cases"
+        out.print(f"The database that the desk reads holds what the topics do: {held}.")
     else:
-        missing.append("the database holds other warnings or cases than the topics")
+        missing.append("the database holds something else than the topics")
     if missing:
         raise LiandongError("the day did not end as it must: " + "; ".join(missing))
 
 
-def _projected(settings: Settings) -> tuple[dict[str, RiskWarning], dict[str, Case]]:
-    """What stands in the database once the projector has come to the end of the topics."""
+def _projected(settings: Settings) -> list[Comparison]:
+    """Hold the database against the topics once the projector has come to their ends."""
     engine = open_store(settings, read_only=True)
     asked, deadline = datetime.now(UTC), time.monotonic() + 60
     try:
@@ -112,7 +111,7 @@ def _projected(settings: Settings) -> tuple[dict[str, RiskWarning], dict[str, Ca
             with engine.connect() as connection:
                 fresh = queries.freshness(connection)
                 if fresh.seen_at is not None and fresh.seen_at > asked and not fresh.waiting:
-                    return queries.everything(connection)
+                    return compare_store(settings, engine)
             time.sleep(0.2)
     finally:
         engine.dispose()

@@ -11,6 +11,7 @@ import typer
 from connectors.address import with_broker
 from connectors.certificates import certificates_watched
 from connectors.metrics import Metrics, serve_metrics
+from connectors.store.comparison import Comparison, compare_store
 from connectors.store.engine import answering, open_store
 from connectors.store.projector import Projector, rebuild
 from connectors.store.versions import found, upgrade, wanted
@@ -78,9 +79,13 @@ def database(
     rebuild_: Annotated[
         bool, typer.Option("--rebuild", help="Empty it; the projector fills it again from the topics.")
     ] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Hold every row against the topics.")] = False,
     format: Annotated[Format, typer.Option("--format")] = Format.TEXT,
 ) -> None:
-    """Show the version of the database; exit 1 where this release needs another. Changes nothing unless told."""
+    """Show the version of the database; exit 1 where this release needs another, or --verify finds a difference.
+
+    Changes nothing unless told.
+    """
     settings = read_settings()
     engine = open_store(settings, read_only=not (upgrade_ or rebuild_))
     try:
@@ -91,11 +96,13 @@ def database(
                 rebuild(engine)
             with engine.connect() as connection:
                 version_ = found(connection)
+            compared = compare_store(with_broker(settings), engine) if verify and version_ >= wanted() else []
     finally:
         engine.dispose()
     fits = version_ == wanted()
     if format is Format.JSON:
-        print_json({"database": repr(engine.url), "version": version_, "wanted": wanted(), "fits": fits})
+        answer = {"database": repr(engine.url), "version": version_, "wanted": wanted(), "fits": fits}
+        print_json(answer | ({"compared": compared} if verify else {}))
     else:
         out.print(repr(engine.url), markup=False)
         out.print(f"version {version_ or 'none: it has no tables yet'}; this release has {wanted()}", markup=False)
@@ -103,5 +110,16 @@ def database(
             out.print("emptied: `liandong project` fills it again")
         elif version_ < wanted():
             out.print("mend: liandong database --upgrade")
-    if not fits:
+        for one in compared:
+            wrong = [f"{len(ids):,} {what}: {_first(ids)}" for what, ids in _differences(one) if ids]
+            out.print("; ".join((f"{one.topic}: {one.same:,} as on the topic", *wrong)), markup=False)
+    if not fits or not all(one.agrees for one in compared):
         raise typer.Exit(1)
+
+
+def _first(ids: tuple[str, ...], most: int = 3) -> str:
+    return ", ".join(ids[:most]) + (" …" if len(ids) > most else "")
+
+
+def _differences(one: Comparison) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (("missing", one.missing), ("stale", one.stale), ("in the database alone", one.extra))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient
 from msgspec.structs import replace
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from connectors.admin import ensure_topics
 from connectors.broker import RunningBroker, start_broker
 from connectors.records import TopicReader
 from connectors.settings import Settings
 from connectors.store import queries
+from connectors.store.comparison import Comparison, compare_store
 from connectors.store.engine import StoreError, open_store
 from connectors.store.projection import TARGETS
 from connectors.store.projector import Projector, rebuild
@@ -97,7 +98,11 @@ def agrees(settings: Settings, store: Engine) -> int:
         warnings = newest([one for _, one in reader.events("warnings")], lambda one: one.warning_id)
         cases = newest([one for _, one in reader.events("cases")], lambda one: one.case_id)
     with store.connect() as connection:
-        assert queries.everything(connection) == (warnings, cases)
+        found = queries.warnings(connection, queries.WarningsAsked(), 1, 100_000).items
+        standing = queries.cases(connection, queries.CasesAsked(state=None), 1, 100_000).items
+    assert {one.warning_id: one for one in found} == warnings
+    assert {one.case_id: one for one in standing} == cases
+    assert all(one.agrees for one in compare_store(settings, store))
     return len(warnings)
 
 
@@ -116,6 +121,17 @@ def test_it_goes_on_where_the_database_stands(settings: Settings, store: Engine)
         send(settings, 5, start=40)
         drain(projector)
         assert (heard.refused, heard.records["warnings"], heard.records["cases"]) == (1, 136, 135)
+    with store.begin() as connection:
+        connection.execute(text("DELETE FROM warnings WHERE warning_id = 'w7'"))
+        connection.execute(text("UPDATE cases SET document = '{}' WHERE case_id = 'customer:C9#1'"))
+        connection.execute(text("UPDATE warnings SET warning_id = 'z' WHERE warning_id = 'w8'"))
+    assert compare_store(settings, store)[:2] == [
+        Comparison("warnings", 43, missing=("w7", "w8"), extra=("z",)),
+        Comparison("cases", 44, stale=("customer:C9#1",)),
+    ]
+    rebuild(store)
+    with Projector(settings, store, Heard()) as projector:
+        drain(projector)
     with Projector(settings, store, Heard()) as projector:
         assert projector.look() == 0
     with store.connect() as connection:
