@@ -1,8 +1,6 @@
 """The words of the account, in English and Chinese."""
 
-from typing import Literal
-
-Language = Literal["en", "zh"]
+from models.response.pack_text import Language as Language
 
 WORDS: dict[Language, dict[str, str]] = {
     "en": {

@@ -7,7 +7,6 @@ both are put in order here, so that the same training gives the same bytes, and 
 import hashlib
 import io
 import json
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from connectors.errors import LiandongError
 from models.anomaly.feedback import Reranker, RerankerCard
 from models.anomaly.model import Card, Model
+from models.policy.checks import MODEL_HASH
 
 SUFFIX = ".skops"
 CARD, SCHEMA = "card.json", "schema.json"
@@ -31,7 +31,6 @@ TRUSTED = [
     "models.anomaly.candidates.FarthestFeature",
 ]
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first instant that an archive can tell
-_HASH = re.compile("[0-9a-f]{64}")
 
 
 class BadModel(LiandongError):
@@ -92,7 +91,7 @@ def load_file(name: str, directory: Path) -> Model | Reranker:
     Raises:
         BadModel: nothing is, or its bytes have another hash.
     """
-    if not _HASH.fullmatch(name):
+    if not MODEL_HASH.fullmatch(name):
         raise BadModel(f"{name!r} is no hash of a model", "give all 64 digits, as `liandong models show` does")
     file = directory / f"{name}{SUFFIX}"
     try:
@@ -154,7 +153,7 @@ class ModelStore(Mapping[str, Model]):
 
 def stored_models(directory: Path) -> list[str]:
     """The hashes of the models in a directory, in order."""
-    return sorted(file.stem for file in directory.glob(f"*{SUFFIX}") if _HASH.fullmatch(file.stem))
+    return sorted(file.stem for file in directory.glob(f"*{SUFFIX}") if MODEL_HASH.fullmatch(file.stem))
 
 
 class _Names:

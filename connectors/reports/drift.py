@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal
 
 from msgspec import Struct
 
@@ -10,8 +9,8 @@ from connectors.reports.page import template
 from models.anomaly.drift import DRIFTED, SHIFTING, Counts, Stability, drifts, references
 from models.anomaly.features import FEATURES
 from models.anomaly.model import Card
+from models.response.pack_text import Language
 
-Language = Literal["zh", "en"]
 HEIGHT, BIN, WEEK, TALLEST = 40, 12, 7, 0.5  # of a drawing: its height, the width of a bar, the index that fills it
 MOST_WEEKS = 52
 

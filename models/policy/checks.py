@@ -23,7 +23,7 @@ _COUNTS = {
     "doubtful_after": 1, "loss_after": 1, "learn": 1, "grace": 0, "months": 1,
     "days": 1, "each": 1, "resample": 1, "resample_days": 1,
 }  # fmt: skip
-_HASH = re.compile("[0-9a-f]{64}")
+MODEL_HASH = re.compile("[0-9a-f]{64}")  # SHA-256 of a model's bytes, which is its name
 _MAY_BE_ZERO = ("minimum_book", "release", "capacity", "effort", "times_usual", "allowance", "growth")
 
 
@@ -160,7 +160,7 @@ def _anomaly(policy: Policy) -> Iterator[str]:
     if not 0 < rule.budget.value <= MAX_BUDGET:
         yield f"detectors.anomaly.budget must be above 0 and at most {MAX_BUDGET} warnings a day"
     for name, value in (("model", rule.model), ("challenger", rule.challenger)):
-        if value is not None and not _HASH.fullmatch(value):
+        if value is not None and not MODEL_HASH.fullmatch(value):
             yield f"detectors.anomaly.{name} must be the 64 digits of a model's hash, as `liandong models list` shows"
     if rule.model is not None and rule.model == rule.challenger:
         yield "detectors.anomaly.challenger must be another model than model"

@@ -9,10 +9,11 @@ import polars as pl
 import typer
 from rich.table import Table
 
+from connectors.account_texts import Language
 from connectors.errors import LiandongError
 from connectors.model_file import load_model
 from connectors.policy_file import load_policies
-from connectors.reports.drift import Language, page
+from connectors.reports.drift import page
 from connectors.sources.mapping import load_mapping
 from connectors.sources.spill import history
 from models.anomaly.batch import feature_frame
