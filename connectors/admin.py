@@ -117,6 +117,8 @@ def fix(
 ) -> list[Drift]:
     """Bring topics back to the catalogue: create what is missing, set configs, and with `grow` add partitions.
 
+    It returns once the broker shows them so, or has not for some seconds: look again with `verify_topics`.
+
     Args:
         drifts: what to mend, as `verify_topics` found it.
         extra: as given to `verify_topics`.
@@ -147,7 +149,16 @@ def fix(
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, *item) for item in configs.items()])
         if larger:
             admin.create_partitions(larger)
+    # A broker answers before it shows what it has changed: who asks at once would be told of the old.
+    mended = {_place(drift) for drift in drifts} - {_place(drift) for drift in left}
+    deadline = time.monotonic() + BOOTSTRAP_SECONDS
+    while mended & {_place(drift) for drift in verify_topics(settings, extra)} and time.monotonic() < deadline:
+        time.sleep(0.1)
     return left
+
+
+def _place(drift: Drift) -> tuple[str, str, str | None]:
+    return drift.topic, drift.what, drift.name
 
 
 def members(settings: Settings) -> int:

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -66,11 +65,3 @@ class PostgreSQL:
         assert run.returncode == 0, (self._folder / "said").read_text() + (
             (self._folder / "log").read_text() if (self._folder / "log").exists() else ""
         )
-
-
-def wait_for(what: object, seconds: float = 30.0) -> None:
-    """Return once a callable says true."""
-    deadline = time.monotonic() + seconds
-    while not what():  # type: ignore[operator]
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)

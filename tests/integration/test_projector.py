@@ -25,8 +25,9 @@ from connectors.writer import EventWriter
 from models.revisions import newest
 from streams.playground import ProcessFailed, Service, free_port
 from tests.conftest import broker_of
-from tests.postgres import PostgreSQL, wait_for
+from tests.postgres import PostgreSQL
 from tests.response import HOUR, MONDAY, Desk, warning
+from tests.waiting import wait_for
 
 
 class Heard:
