@@ -89,7 +89,7 @@ def test_the_overview_says_what_departments_owe_and_what_is_gravest(visitor: Vis
     assert "3 records are still to come" in page
     assert page.index(f"{SUBJECT}#1") < page.index("industry:B1:K#1")
     assert "customer:C9" in page
-    for words in ("operations", "credit", "risk", "75.00%", "control", "150.00%"):
+    for words in ("operations", "credit", "risk", "75.00%", "control", "150.00%", "confidential"):
         assert words in page
     assert 'http-equiv="refresh"' in page
 
