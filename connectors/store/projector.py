@@ -62,7 +62,7 @@ class Projector:
     """
 
     def __init__(self, settings: Settings, engine: Engine, metrics: ProjectorMetrics) -> None:
-        self._settings, self._engine, self._metrics = settings, engine, metrics
+        self._engine, self._metrics = engine, metrics
         self._codec = Codec()
         self._next: dict[TopicPartition, int] = {}  # after what stands in the database
         self._from: dict[TopicPartition, int] = {}  # the same, or where the topic begins
