@@ -115,10 +115,7 @@ class _Account:
         return say(code, self.lang)
 
     def measure(self, code: str) -> str:
-        known = self.policy.response.measures.get(code)
-        if known is None:
-            return code
-        return known.zh if self.lang == "zh" else known.en
+        return self.policy.response.measure_name(code, self.lang)
 
     def listed(self, words: Iterable[str]) -> str:
         return ("、" if self.lang == "zh" else ", ").join(words)
@@ -163,7 +160,7 @@ class _Account:
         table = self.table("reason", "observed", "threshold", "text", right=("observed", "threshold"))
         for reason in warning.reasons:
             unit = reason.unit if reason.unit.isupper() else ""
-            text = reason.text_zh if self.lang == "zh" else reason.text_en
+            text = reason.text(self.lang)
             _row(
                 table,
                 self.say(reason.code),

@@ -36,6 +36,10 @@ class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text_zh: str
     text_en: str
 
+    def text(self, language: Literal["zh", "en"]) -> str:
+        """The fact in words."""
+        return self.text_zh if language == "zh" else self.text_en
+
 
 class Window(Struct, frozen=True):
     """The stretch of event time that was judged: (start, end]; a day window starts at its midnight."""

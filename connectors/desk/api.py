@@ -1,7 +1,5 @@
 """The desk's API: what the pages show, as JSON. Messages are as on their topics (`deploy/schemas`)."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,7 +12,6 @@ from connectors.store import queries
 from connectors.store.queries import Found
 from models.messages import BookDimension
 
-Connect = Callable[[], AbstractContextManager[Connection]]
 _OPTIONAL: dict[int | str, dict[str, Any]] = {404: {"description": "There is none of this id."}}
 
 

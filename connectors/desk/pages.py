@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from sqlalchemy import Connection
 
 from connectors.account_texts import Language, say
@@ -26,13 +25,13 @@ from connectors.desk.asked import (
 )
 from connectors.desk.texts import LANGUAGES, WORDS
 from connectors.reports.case_file import case_file, page_parts
+from connectors.reports.page import spoken, template
 from connectors.store import queries
 from connectors.topics import TOPICS
 from models.credit.industry import industry_name
 from models.messages import BookDimension, PortfolioEntry
 from models.policy import Policy
 from models.response.confidential import is_stub
-from models.risk_warning import RiskWarning
 
 # The projector notes that it works every five seconds; a restart takes some of them.
 STALE = timedelta(minutes=1)
@@ -170,15 +169,7 @@ def _page(request: Request, database: Connection, name: str, **more: Any) -> Res
 
 
 def _common(request: Request) -> dict[str, Any]:
-    language, policy = language_of(request), _policy(request)
-    zone = policy.bank_calendar.zone
-
-    def time(at: datetime | None) -> str:
-        return "–" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-
-    def measure(code: str) -> str:
-        known = policy.response.measures.get(code)
-        return getattr(known, language) if known is not None else code
+    language, policy, url = language_of(request), _policy(request), request.url
 
     def member(line: PortfolioEntry) -> str:
         if line.dimension != "industry":
@@ -186,32 +177,22 @@ def _common(request: Request) -> dict[str, Any]:
         return f"{line.member} {industry_name(line.member, policy.detectors.industry_concentration.scheme, language)}"
 
     def page_address(number: int) -> str:
-        return str(request.url.include_query_params(page=number)).removeprefix(str(request.base_url).rstrip("/"))
-
-    def value(text: str, unit: str) -> str:
-        return time(datetime.fromisoformat(text)) if unit == "time" else text
+        return f"{url.path}?{url.include_query_params(page=number).query}"
 
     return {
+        **spoken(policy, language, nothing="–"),
         "words": WORDS[language],
-        "language": language,
         "other": "zh" if language == "en" else "en",
-        "here": f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
-        "path": request.url.path,
-        "say": lambda code: say(code, language),
-        "time": time,
-        "clock": lambda at: f"{at.astimezone(zone):%H:%M:%S}",
-        "measure": measure,
+        "here": f"{url.path}?{url.query}" if url.query else url.path,
+        "path": url.path,
         "member": member,
-        "value": value,
-        "reason": lambda one: _reason(one, language),
-        "reason_text": lambda one: one.text_zh if language == "zh" else one.text_en,
         "of_whole": _of_whole,
         "percent": lambda share: "–" if share is None else f"{share:.2%}",
         "money": lambda amount: f"{amount:,.2f}",
         "case_address": lambda case_id: f"/cases/{quote(case_id, safe='')}",
         "warning_address": _warning_address,
         "page_address": page_address,
-        "zone": zone.key,
+        "zone": policy.bank_calendar.zone.key,
         "policy": policy,
         "release": request.app.version,
         "departments": DEPARTMENTS,
@@ -219,11 +200,6 @@ def _common(request: Request) -> dict[str, Any]:
         "modes": MODES,
         "dimensions": DIMENSIONS,
     }
-
-
-def _reason(warning: RiskWarning, language: Language) -> str:
-    first = warning.reasons[0]
-    return first.text_zh if language == "zh" else first.text_en
 
 
 def _of_whole(line: PortfolioEntry, wholes: Mapping[str, PortfolioEntry]) -> tuple[Decimal, Decimal | None]:
@@ -247,16 +223,5 @@ def _policy(request: Request) -> Policy:
     return policy
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=ChoiceLoader([PackageLoader("connectors.desk"), PackageLoader("connectors.reports")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _template(name: str) -> Any:
-    return _environment().get_template(f"{name}.html.j2")
+def _template(name: str) -> Template:
+    return template(f"{name}.html.j2", "connectors.desk")

@@ -1,19 +1,18 @@
 """A case as a file: everything that it rests on and that was done, as one page and as one JSON object."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from connectors.account_texts import WORDS as CASE_WORDS
-from connectors.account_texts import Language, say
-from connectors.reports.page import template
+from connectors.account_texts import Language
+from connectors.reports.page import spoken, template
 from models.events import LoanEvent, PostReport, Transaction
 from models.policy import Policy
 from models.response.audit import broken_link, chain_begins
-from models.response.case import Case, TaskMeasure
+from models.response.case import Case
 from models.revisions import newest
 from models.risk_warning import RiskWarning
 
@@ -162,26 +161,12 @@ def as_page(file: CaseFile, policy: Policy, language: Language) -> str:
 
 def page_parts(file: CaseFile, policy: Policy, language: Language) -> dict[str, Any]:
     """What the templates of a case need, apart from `with_evidence` and `link` (the address of a warning)."""
-    zone = policy.bank_calendar.zone
-
-    def time(at: datetime | None) -> str:
-        return "-" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-
-    def measure(one: TaskMeasure) -> str:
-        known = policy.response.measures.get(one.code)
-        return getattr(known, language) if known is not None else one.code
-
     return {
+        **spoken(policy, language),
         "file": file,
         "case": file.case,
         "words": WORDS[language],
         "state": CASE_WORDS[language][file.case.state],
-        "language": language,
-        "time": time,
-        "measure": measure,
-        "say": lambda code: say(code, language),
-        "text": lambda reason: reason.text_zh if language == "zh" else reason.text_en,
-        "value": lambda text, unit: time(datetime.fromisoformat(text)) if unit == "time" else text,
         "told": _told,
     }
 

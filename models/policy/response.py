@@ -72,3 +72,8 @@ class Response(Part, frozen=True, kw_only=True):
     confidential: Confidential | None = None
     owners: dict[Department, str]  # the liaison named in each department
     capacity: dict[Department, Figure]  # working hours of all its people on a working day
+
+    def measure_name(self, code: str, language: Literal["zh", "en"]) -> str:
+        """What to call a measure in a text; one that this version does not know is called by its code."""
+        known = self.measures.get(code)
+        return code if known is None else getattr(known, language)

@@ -188,10 +188,8 @@ def _step(step: Step, policy: Policy, language: Language) -> str:
 
 
 def _measure(code: str, policy: Policy, language: Language) -> str:
-    known = policy.response.measures.get(code)
-    if known is None:
-        return say(code, language)
-    return known.zh if language == "zh" else known.en
+    known = code in policy.response.measures
+    return policy.response.measure_name(code, language) if known else say(code, language)
 
 
 def _time(at: datetime | None, policy: Policy) -> str:

@@ -104,10 +104,6 @@ def _lines(one: ReportOutcome, policy: Policy, language: Language) -> Iterator[s
     def time(at: datetime) -> str:
         return f"{at.astimezone(policy.bank_calendar.zone):%Y-%m-%d %H:%M}"
 
-    def measure(code: str) -> str:
-        known = policy.response.measures.get(code)
-        return code if known is None else known.zh if language == "zh" else known.en
-
     state = words[one.state]
     told = {
         "state": f"{state} ({words['confidential']})" if one.confidential else state,
@@ -115,7 +111,7 @@ def _lines(one: ReportOutcome, policy: Policy, language: Language) -> Iterator[s
         "case": one.case_id,
         "acknowledged": comma.join(f"{say(name, language)} {time(at)}" for name, at in one.acknowledged.items()),
         "waiting_for": comma.join(say(name, language) for name in one.waiting_for),
-        "measures": comma.join(measure(code) for code in one.measures),
+        "measures": comma.join(policy.response.measure_name(code, language) for code in one.measures),
         "resolved": time(one.resolved_at) if one.resolved_at is not None else None,
     }
     yield plain(f"{one.report_id}  {time(one.filed_at)}  {say(one.kind, language)}  {one.about}")
