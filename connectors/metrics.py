@@ -6,7 +6,7 @@ Every rule and dashboard may use the names of `METRICS` and no others.
 """
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self
@@ -327,13 +327,12 @@ class Metrics:
         """The changelogs of a stage's partitions were read."""
         self._gauges["liandong_recovery_seconds"].labels(stage).set(seconds)
 
-    def projected(self, topic: str, delays: Iterable[float], refused: int) -> None:
+    def projected(self, topic: str, delays: Sequence[float], refused: int) -> None:
         """Records of a topic stand in the database so many seconds after they were sent; some were refused."""
-        histogram, count = self._histograms["liandong_projection_delay_seconds"].labels(topic), 0
+        histogram = self._histograms["liandong_projection_delay_seconds"].labels(topic)
         for delay in delays:
             histogram.observe(delay)
-            count += 1
-        self._counters["liandong_projected_records_total"].labels(topic, "written").inc(count - refused)
+        self._counters["liandong_projected_records_total"].labels(topic, "written").inc(len(delays) - refused)
         if refused:
             self._counters["liandong_projected_records_total"].labels(topic, "refused").inc(refused)
 

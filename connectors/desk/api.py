@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from connectors.desk.asked import PAGE_SIZE, AskedCases, AskedWarnings, Page, Size
 from connectors.store import queries
 from connectors.store.queries import Found
+from connectors.store.tables import CASES, WARNINGS
 from models.messages import BookDimension
 
 _OPTIONAL: dict[int | str, dict[str, Any]] = {404: {"description": "There is none of this id."}}
@@ -45,7 +46,7 @@ def warnings(database: Database, asked: AskedWarnings, page: Page = 1, size: Siz
 @router.get("/warnings/{warning_id}", responses=_OPTIONAL)
 def warning(database: Database, warning_id: str) -> Response:
     """One warning, with its reasons and the ids of the events behind it."""
-    return _one(queries.warning(database, warning_id))
+    return _one(queries.document(database, WARNINGS, warning_id))
 
 
 @router.get("/cases")
@@ -57,7 +58,7 @@ def cases(database: Database, asked: AskedCases, page: Page = 1, size: Size = PA
 @router.get("/cases/{case_id:path}", responses=_OPTIONAL)
 def case(database: Database, case_id: str) -> Response:
     """One case with its tasks and history; `#` in its id is written %23."""
-    return _one(queries.one_case(database, case_id))
+    return _one(queries.document(database, CASES, case_id))
 
 
 @router.get("/portfolio")
@@ -90,10 +91,10 @@ def _list(name: str, found: Found[Any]) -> Response:
     return _json(f'{{"{name}":[{items}],"more":{"true" if found.more else "false"}}}'.encode())
 
 
-def _one(found: Any) -> Response:
-    if found is None:
+def _one(document: str | None) -> Response:
+    if document is None:
         raise HTTPException(404, "there is none of this id")
-    return _json(msgspec.json.encode(found))
+    return _json(document.encode())
 
 
 def _json(body: bytes) -> Response:

@@ -7,7 +7,7 @@ was lost or emptied is filled from the first record on, and a second projector b
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Protocol
@@ -41,7 +41,7 @@ class _Emptied(Exception):
 class ProjectorMetrics(Protocol):
     """What the projector tells of itself; `connectors.metrics.Metrics` is one."""
 
-    def projected(self, topic: str, delays: Iterable[float], refused: int) -> None: ...
+    def projected(self, topic: str, delays: Sequence[float], refused: int) -> None: ...
 
     def projection_lag(self, lag: Mapping[str, tuple[int, float]]) -> None: ...
 

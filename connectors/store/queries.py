@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Select, case, exists, func, or_, select
+from sqlalchemy import Connection, Select, Table, case, exists, func, or_, select
 
 from connectors.store.tables import (
     CASE_WARNINGS,
@@ -104,17 +104,23 @@ def warnings(connection: Connection, asked: WarningsAsked, page: int, size: int)
     return _page(connection, query, RiskWarning, page, size)
 
 
+def document(connection: Connection, table: Table, key: str) -> str | None:
+    """One message of a table with one key, such as `WARNINGS`, as it stands on its topic."""
+    (column,) = table.primary_key
+    return connection.scalar(select(table.c.document).where(column == key))
+
+
 def warning(connection: Connection, warning_id: str) -> RiskWarning | None:
     """One, in its newest revision."""
-    found = _documents(connection, select(WARNINGS.c.document).where(WARNINGS.c.warning_id == warning_id))
-    return msgspec.json.decode(found[0], type=RiskWarning) if found else None
+    found = document(connection, WARNINGS, warning_id)
+    return None if found is None else msgspec.json.decode(found, type=RiskWarning)
 
 
 def warnings_of(connection: Connection, case_id: str) -> list[RiskWarning]:
     """Those of a case, oldest first."""
     query = select(WARNINGS.c.document).join(CASE_WARNINGS, CASE_WARNINGS.c.warning_id == WARNINGS.c.warning_id)
     query = query.where(CASE_WARNINGS.c.case_id == case_id).order_by(WARNINGS.c.event_time, WARNINGS.c.warning_id)
-    return [msgspec.json.decode(one, type=RiskWarning) for one in _documents(connection, query)]
+    return [msgspec.json.decode(one, type=RiskWarning) for one in connection.scalars(query)]
 
 
 def cases_of(connection: Connection, warning_id: str) -> list[str]:
@@ -142,8 +148,8 @@ def cases(connection: Connection, asked: CasesAsked, page: int, size: int) -> Fo
 
 def one_case(connection: Connection, case_id: str) -> Case | None:
     """One, as it stands."""
-    found = _documents(connection, select(CASES.c.document).where(CASES.c.case_id == case_id))
-    return msgspec.json.decode(found[0], type=Case) if found else None
+    found = document(connection, CASES, case_id)
+    return None if found is None else msgspec.json.decode(found, type=Case)
 
 
 def owing(connection: Connection) -> list[Owing]:
@@ -182,7 +188,7 @@ def wholes(connection: Connection) -> dict[str, PortfolioEntry]:
     """The line on the whole book of each legal entity of the bank, the largest book first."""
     query = select(PORTFOLIO.c.document).where(PORTFOLIO.c.dimension == "entity")
     query = query.order_by(PORTFOLIO.c.exposure.desc(), PORTFOLIO.c.entity)
-    lines = [msgspec.json.decode(one, type=PortfolioEntry) for one in _documents(connection, query)]
+    lines = [msgspec.json.decode(one, type=PortfolioEntry) for one in connection.scalars(query)]
     return {one.entity: one for one in lines}
 
 
@@ -212,14 +218,8 @@ def letters(connection: Connection, topic: str | None, open_only: bool, page: in
         query = query.where(or_(REDRIVES.c.state.is_(None), REDRIVES.c.state != "sent"))
     query = query.order_by(letter.refused_at.desc(), letter.dead_letter_id)
     rows = connection.execute(_cut(query, page, size)).all()
-    items = tuple(
-        Letter(
-            msgspec.json.decode(one, type=DeadLetter),
-            None if redrive is None else msgspec.json.decode(redrive, type=Redrive),
-        )
-        for one, redrive in rows[:size]
-    )
-    return Found(items, tuple(msgspec.json.encode(one).decode() for one in items), len(rows) > size)
+    both = [f'{{"letter":{one},"redrive":{redrive or "null"}}}' for one, redrive in rows]
+    return _found(both, Letter, size)
 
 
 def freshness(connection: Connection) -> Freshness:
@@ -229,16 +229,15 @@ def freshness(connection: Connection) -> Freshness:
     return Freshness(beat.seen_at if beat else None, beat.waiting if beat else 0, newest)
 
 
-def _documents(connection: Connection, query: Select[Any]) -> Sequence[str]:
-    return connection.scalars(query).all()
-
-
 def _cut(query: Select[Any], page: int, size: int) -> Select[Any]:
     """A page, and one row of the next: whether there is one."""
     return query.limit(size + 1).offset((page - 1) * size)
 
 
 def _page(connection: Connection, query: Select[Any], kind: type[M], page: int, size: int) -> Found[M]:
-    found = _documents(connection, _cut(query, page, size))
-    shown = tuple(found[:size])
-    return Found(tuple(msgspec.json.decode(one, type=kind) for one in shown), shown, len(found) > size)
+    return _found(connection.scalars(_cut(query, page, size)).all(), kind, size)
+
+
+def _found(documents: Sequence[str], kind: type[M], size: int) -> Found[M]:
+    shown = tuple(documents[:size])
+    return Found(tuple(msgspec.json.decode(one, type=kind) for one in shown), shown, len(documents) > size)

@@ -67,6 +67,7 @@ def test_what_a_newer_release_says_besides_is_kept(store: Engine) -> None:
     found = ask(store, queries.warnings, queries.WarningsAsked(), 1, 10)
     assert found.items == (warning(),)
     assert found.documents == (newer,)
+    assert ask(store, queries.document, WARNINGS, "w1") == newer
 
 
 def test_departments_are_those_of_the_newest_revision(store: Engine) -> None:
