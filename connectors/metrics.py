@@ -6,7 +6,8 @@ Every rule and dashboard may use the names of `METRICS` and no others.
 """
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self
@@ -15,6 +16,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from connectors.errors import LiandongError
+from connectors.settings import Settings
 from models.credit.limits import level_rank
 from models.drill import drill_of
 from models.messages import PortfolioEntry
@@ -474,3 +476,15 @@ def serve_metrics(host: str, port: int, registry: CollectorRegistry) -> MetricsS
             f"/metrics cannot be shown at {host}:{port} ({error.strerror or error})",
             "set LIANDONG_METRICS_PORT to a free port, or to 0 for none",
         ) from error
+
+
+@contextmanager
+def metrics_shown(settings: Settings, process: str, metrics: Metrics) -> Iterator[None]:
+    """Show the metrics of a `worker`, `projector` or `desk` where its settings say, while the block runs.
+
+    Raises:
+        LiandongError: as `serve_metrics`.
+    """
+    port = settings.metrics_port_of(process)
+    with serve_metrics(settings.metrics_host, port, metrics.registry) if port else nullcontext():
+        yield

@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.certificates import certificates_watched
 from connectors.codec import Codec
-from connectors.metrics import Metrics, serve_metrics
+from connectors.metrics import Metrics, metrics_shown
 from connectors.policy_file import load_policies
 from connectors.settings import Settings
 from connectors.topics import TopicSpec, state_topics
@@ -48,11 +48,5 @@ def run(settings: Settings, policy: Path, on_ready: Callable[[Any], None] | None
     release = version("liandong")
     follower = ReferenceFollower(settings, policies, loaded, metrics, lambda name: metrics.build(release, name))
     stages = build_stages(policies, settings)
-    port = settings.metrics_port_of("worker")
-    server = serve_metrics(settings.metrics_host, port, metrics.registry) if port else None
-    try:
-        with certificates_watched(settings, metrics.certificate):
-            return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready, background=(follower.run,))
-    finally:
-        if server is not None:
-            server.close()
+    with metrics_shown(settings, "worker", metrics), certificates_watched(settings, metrics.certificate):
+        return run_worker(settings, stages, Codec(), metrics=metrics, on_ready=on_ready, background=(follower.run,))

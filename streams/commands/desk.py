@@ -1,6 +1,5 @@
 """Run: the desk."""
 
-import logging
 import signal
 from typing import Annotated
 
@@ -9,11 +8,11 @@ import uvicorn
 
 from connectors.desk.app import build_desk
 from connectors.errors import LiandongError
-from connectors.metrics import Metrics, serve_metrics
+from connectors.metrics import Metrics, metrics_shown
 from connectors.policy_file import load_policy
 from connectors.store.engine import answering, open_store
 from connectors.store.versions import check
-from streams.commands.output import command, read_settings
+from streams.commands.output import command, log_to_stderr, read_settings
 from streams.playground import READY
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -41,26 +40,22 @@ def desk(
     It knows no users: put it behind the bank's proxy, which knows who may see it. It only reads.
     """
     settings = read_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(settings)
     policy = load_policy(settings.policy_path())
     metrics = Metrics()
     engine = open_store(settings, read_only=True)
-    metrics_port = settings.metrics_port_of("desk")
-    server = None
     try:
         with answering(engine), engine.connect() as connection:
             metrics.database("desk", up=True, version=check(connection))
-        server = serve_metrics(settings.metrics_host, metrics_port, metrics.registry) if metrics_port else None
         application = build_desk(engine, policy, metrics, (*LOOPBACK, *(name or ())))
         metrics.build(application.version, policy.policy.version)
         for number in (signal.SIGINT, signal.SIGTERM):
             # Uvicorn takes them while it runs, and raises them again when it has ended, for whoever had them before.
             signal.signal(number, lambda *_: None)
         runner = _Server(uvicorn.Config(application, host=host, port=port, log_config=None, server_header=False))
-        runner.run()
+        with metrics_shown(settings, "desk", metrics):
+            runner.run()
         if not runner.started:
             raise LiandongError(f"the desk cannot listen at {host}:{port}", "choose a free one with --port")
     finally:
-        if server is not None:
-            server.close()
         engine.dispose()

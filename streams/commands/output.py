@@ -2,6 +2,7 @@
 
 import enum
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,13 @@ def read_settings() -> Settings:
     for notice in settings.notices:
         notes.print(f"note: {notice}", style="yellow", markup=False)
     return settings
+
+
+def log_to_stderr(settings: Settings, *quiet: str) -> None:
+    """Log as LIANDONG_LOG_LEVEL says; of libraries that are named no less than warnings."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for library in quiet:
+        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def print_json(value: Any) -> None:

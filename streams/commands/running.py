@@ -1,6 +1,5 @@
 """Run: broker, topics, worker."""
 
-import logging
 import signal
 import threading
 from pathlib import Path
@@ -13,7 +12,7 @@ from connectors.address import Address, announced, with_broker
 from connectors.admin import ensure_topics, fix, verify_topics
 from connectors.broker import start_broker
 from connectors.topics import TOPICS
-from streams.commands.output import Format, command, notes, out, print_json, read_settings
+from streams.commands.output import Format, command, log_to_stderr, notes, out, print_json, read_settings
 from streams.wiring import changelog_topics, run
 
 PolicyOption = Annotated[Path | None, typer.Option("--policy", "-p", help="Policy file; default: LIANDONG_POLICY.")]
@@ -89,7 +88,7 @@ def worker(
 ) -> None:
     """Detect and track: run all stages until Ctrl-C. Start as many as there are partitions to share the load."""
     settings = with_broker(read_settings())
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(settings)
     if create_topics:
         ensure_topics(settings, changelog_topics(settings))
     raise typer.Exit(run(settings, policy or settings.policy_path()))

@@ -1,8 +1,8 @@
 """Run: the projector that fills the database. Keep: the database itself."""
 
-import logging
 import signal
 import threading
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,12 +10,12 @@ import typer
 
 from connectors.address import with_broker
 from connectors.certificates import certificates_watched
-from connectors.metrics import Metrics, serve_metrics
+from connectors.metrics import Metrics, metrics_shown
 from connectors.store.comparison import Comparison, compare_store
 from connectors.store.engine import answering, open_store
 from connectors.store.projector import Projector, rebuild
 from connectors.store.versions import found, upgrade, wanted
-from streams.commands.output import Format, command, notes, out, print_json, progress, read_settings
+from streams.commands.output import Format, command, log_to_stderr, notes, out, print_json, progress, read_settings
 from streams.playground import READY
 
 
@@ -25,9 +25,7 @@ def project(
 ) -> None:
     """Fill the database from the topics, and keep it so until Ctrl-C. The desk reads it."""
     settings = with_broker(read_settings())
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("kafka", "alembic"):  # they tell of every connection and look at a table
-        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger().level))
+    log_to_stderr(settings, "kafka", "alembic")  # they tell of every connection and look at a table
     metrics = Metrics()
     metrics.build(version("liandong"), "")
     engine = open_store(settings)
@@ -36,10 +34,9 @@ def project(
     if before != after:
         notes.print(f"{engine.url!r}: version {before} -> {after}", markup=False)
     metrics.database("projector", up=True, version=after)
-    port = 0 if once else settings.metrics_port_of("projector")
-    server = serve_metrics(settings.metrics_host, port, metrics.registry) if port else None
     try:
         with (
+            nullcontext() if once else metrics_shown(settings, "projector", metrics),
             certificates_watched(settings, metrics.certificate),
             answering(engine),
             Projector(settings, engine, metrics) as projector,
@@ -54,22 +51,22 @@ def project(
             print(f"{READY} projecting into {engine.url!r}, {waiting:,} records wait", flush=True)
             projector.run(stop)
     finally:
-        if server is not None:
-            server.close()
         engine.dispose()
 
 
 def _to_the_end(projector: Projector) -> None:
-    waiting = total = projector.look()
-    done = 0
+    done, total = 0, projector.look()
     with progress() as bar:
         task = bar.add_task("projecting", total=total)
-        while waiting:
+        # Only what stood there at the start: on a busy broker the end would run ahead for ever.
+        while done < total:
             count = projector.step()
             done += count
             bar.update(task, completed=done)
-            # Only what stood there at the start: on a busy broker the end would run ahead for ever.
-            waiting = 0 if done >= total else projector.look()
+            # Offsets are not records: where some were compacted away the end comes sooner than was counted.
+            if not count and not projector.look():
+                break
+    projector.look()  # for the desk, which shows how much waits
     out.print(f"{done:,} records projected", markup=False)
 
 

@@ -155,6 +155,16 @@ def test_a_database_that_is_emptied_meanwhile_is_filled_again(settings: Settings
 
 
 @pytest.mark.timeout(180)
+def test_once_fills_it_and_leaves_nothing_waiting(settings: Settings, store: Engine, tmp_path: Path) -> None:
+    send(settings, 10)
+    service = Service(settings, "project", ("--once",), tmp_path / "log")
+    assert service.process.wait(timeout=60) == 0
+    assert "60 records projected" in (tmp_path / "log").read_text()
+    assert _waiting(store) == 0
+    assert agrees(settings, store) == 10
+
+
+@pytest.mark.timeout(180)
 def test_two_of_them_do_no_harm(settings: Settings, store: Engine) -> None:
     send(settings, 10)
     with Projector(settings, store, Heard()) as one, Projector(settings, store, Heard()) as other:
