@@ -56,8 +56,17 @@ def with_broker(settings: Settings) -> Settings:
     return replace(settings, bootstrap=(address.bootstrap,))
 
 
+def endpoint(address: str) -> tuple[str, int]:
+    """Host and port of an address of KAFKA_BOOTSTRAP, as sockets take them.
+
+    >>> endpoint("[::1]:9092")
+    ('::1', 9092)
+    """
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def _answers(bootstrap: str) -> bool:
-    host, _, port = bootstrap.rpartition(":")
-    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
+    with contextlib.suppress(OSError), socket.create_connection(endpoint(bootstrap), timeout=2):
         return True
     return False

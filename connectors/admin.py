@@ -21,6 +21,7 @@ from kafka.errors import (
 )
 from msgspec import Struct
 
+from connectors.address import endpoint
 from connectors.errors import AdminError
 from connectors.settings import Settings
 from connectors.topics import TOPICS, TopicSpec
@@ -152,7 +153,9 @@ def fix(
     # A broker answers before it shows what it has changed: who asks at once would be told of the old.
     mended = {_place(drift) for drift in drifts} - {_place(drift) for drift in left}
     deadline = time.monotonic() + BOOTSTRAP_SECONDS
-    while mended & {_place(drift) for drift in verify_topics(settings, extra)} and time.monotonic() < deadline:
+    while (
+        mended and mended & {_place(drift) for drift in verify_topics(settings, extra)} and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     return left
 
@@ -204,44 +207,47 @@ def _patiently(ask: Callable[[], Any]) -> Any:
 
 @contextmanager
 def _admin(settings: Settings) -> Iterator[Any]:
-    if not settings.bootstrap:
-        raise AdminError("no broker is named", "set KAFKA_BOOTSTRAP, or start one with `liandong broker`")
-    wait_for_broker(settings)
-    admin = None
+    admin = connected(settings, "liandong-admin")
     try:
-        admin = KafkaAdminClient(
-            **settings.kafka_python_options(),
-            client_id="liandong-admin",
-            bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
-        )
         yield admin
     except (KafkaError, OSError) as error:
-        if admin is None:
-            raise AdminError(
-                f"the broker at {settings.bootstrap_text} does not talk to us ({_named(error)})",
-                "check KAFKA_SECURITY_PROTOCOL and what goes with it, and the broker's log",
-            ) from error
         raise AdminError(
             f"the broker at {settings.bootstrap_text} refused ({_named(error)})",
             "check that this user may create, describe and alter topics",
         ) from error
     finally:
-        if admin is not None:
-            admin.close()
+        admin.close()
 
 
-def wait_for_broker(settings: Settings) -> None:
-    """Return once a port of the broker is open. kafka-python's own wait leaves sockets open when it fails.
+def connected(settings: Settings, client_id: str) -> Any:
+    """A KafkaAdminClient that has spoken to the broker; close it after use.
 
     Raises:
-        AdminError: none is, within `BOOTSTRAP_SECONDS`.
+        AdminError: no broker is named, none answers within `BOOTSTRAP_SECONDS`, or it does not talk to us.
     """
+    if not settings.bootstrap:
+        raise AdminError("no broker is named", "set KAFKA_BOOTSTRAP, or start one with `liandong broker`")
+    _wait_for_any(settings)
+    try:
+        return KafkaAdminClient(
+            **settings.kafka_python_options(),
+            client_id=client_id,
+            bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
+        )
+    except (KafkaError, OSError) as error:
+        raise AdminError(
+            f"the broker at {settings.bootstrap_text} does not talk to us ({_named(error)})",
+            "check KAFKA_SECURITY_PROTOCOL and what goes with it, and the broker's log",
+        ) from error
+
+
+def _wait_for_any(settings: Settings) -> None:
+    """Return once a port of the broker is open. kafka-python's own wait leaves sockets open when it fails."""
     deadline = time.monotonic() + BOOTSTRAP_SECONDS
     while True:
         for address in settings.bootstrap:
-            host, _, port = address.rpartition(":")
             try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=BOOTSTRAP_SECONDS).close()
+                socket.create_connection(endpoint(address), timeout=BOOTSTRAP_SECONDS).close()
             except OSError as error:
                 failure = error
             else:

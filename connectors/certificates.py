@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from connectors.address import endpoint
 from connectors.errors import SettingsError
 from connectors.settings import Settings
 
@@ -40,14 +41,15 @@ def expiries(settings: Settings) -> dict[str, datetime]:
 def served_until(settings: Settings) -> datetime | None:
     """When the first of the certificates ends that brokers show at their addresses; None where none answers."""
     context = settings.ssl_context()
+    if context is None:
+        return None
     found = []
-    for address in settings.bootstrap if context is not None else ():
-        host, _, port = address.rpartition(":")
-        host = host.strip("[]")
+    for address in settings.bootstrap:
+        host, port = endpoint(address)
         try:
             with (
-                socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=host) as line,  # type: ignore[union-attr]
+                socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=host) as line,
             ):
                 shown = line.getpeercert(binary_form=True)
         except (OSError, ssl.SSLError) as error:

@@ -3,9 +3,10 @@
 import time
 from types import TracebackType
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import RetriableError
 
+from connectors.admin import connected
 from connectors.errors import LiandongError
 from connectors.records import TopicReader
 from connectors.settings import Settings
@@ -21,7 +22,7 @@ class GroupProgress:
     def __init__(self, settings: Settings) -> None:
         self._group = settings.app_id
         self._reader = TopicReader(settings)
-        self._admin = KafkaAdminClient(**settings.kafka_python_options(), client_id="liandong-progress")
+        self._admin = connected(settings, "liandong-progress")
 
     def __enter__(self) -> "GroupProgress":
         return self

@@ -26,11 +26,19 @@ def database_url(settings: Settings) -> URL:
     Raises:
         SettingsError: it is no address of a database, or of one that is not supported.
     """
-    if not settings.database:
-        return _without_password(URL.create("sqlite", database=str(settings.data_dir / "liandong.db")), settings)
+    default = URL.create("sqlite", database=str(settings.data_dir / "liandong.db"))
+    url = _address(settings.database) if settings.database else default
+    if settings.database_password is None:
+        return url
+    if url.drivername == "sqlite":
+        raise SettingsError(f"{_VARIABLE}_PASSWORD would have no effect with SQLite", f"unset {_VARIABLE}_PASSWORD")
+    return url.set(password=settings.database_password)
+
+
+def _address(text: str) -> URL:
     remedy = "write sqlite:///file.db or postgresql://user@host:5432/name"
     try:
-        url = make_url(settings.database)
+        url = make_url(text)
     except (ArgumentError, ValueError) as error:  # the text itself may hold a password
         raise SettingsError(f"{_VARIABLE} is no address of a database", remedy) from error
     if url.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
@@ -39,14 +47,6 @@ def database_url(settings: Settings) -> URL:
         raise SettingsError(f"{_VARIABLE}: {url.drivername} is not supported", remedy)
     if not url.database or url.database == ":memory:":
         raise SettingsError(f"{_VARIABLE} names no database", remedy)
-    if url.drivername == "sqlite":
-        return _without_password(url, settings)
-    return url if settings.database_password is None else url.set(password=settings.database_password)
-
-
-def _without_password(url: URL, settings: Settings) -> URL:
-    if settings.database_password is not None:
-        raise SettingsError(f"{_VARIABLE}_PASSWORD would have no effect with SQLite", f"unset {_VARIABLE}_PASSWORD")
     return url
 
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Protocol
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.exc import OperationalError
 
-from connectors.admin import wait_for_broker
+from connectors.admin import connected
 from connectors.codec import Codec
 from connectors.errors import LiandongError
 from connectors.refusals import Undecodable
@@ -28,6 +28,7 @@ from connectors.store.tables import HEARTBEAT, METADATA, PROGRESS
 
 LOG = logging.getLogger(__name__)
 
+_CLIENT = "liandong-projector"
 _POLL_SECONDS = 0.5
 _LOOK_SECONDS = 5.0  # between two looks at the ends of the topics
 _RETRY_SECONDS = 2.0
@@ -68,19 +69,15 @@ class Projector:
         self._from: dict[TopicPartition, int] = {}  # the same, or where the topic begins
         self._stamped: dict[TopicPartition, float] = {}  # of the newest record that does
         self._ids: dict[str, str] = {}
-        wait_for_broker(settings)
-        try:
-            self._admin = KafkaAdminClient(**settings.kafka_python_options(), client_id="liandong-projector")
-            self._consumer = KafkaConsumer(
-                **settings.kafka_python_options(),
-                enable_auto_commit=False,
-                auto_offset_reset="none",  # a place that is gone must not be passed over in silence
-                max_poll_records=_MOST_RECORDS,
-                max_partition_fetch_bytes=8 * 1024 * 1024,
-                client_id="liandong-projector",
-            )
-        except KafkaError as error:
-            raise LiandongError(f"no broker at {settings.bootstrap_text} ({error})", "check that it runs") from error
+        self._admin = connected(settings, _CLIENT)
+        self._consumer = KafkaConsumer(
+            **settings.kafka_python_options(),
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # a place that is gone must not be passed over in silence
+            max_poll_records=_MOST_RECORDS,
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            client_id=_CLIENT,
+        )
         try:
             self._assign()
         except BaseException:
