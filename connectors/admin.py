@@ -153,9 +153,9 @@ def fix(
     # A broker answers before it shows what it has changed: who asks at once would be told of the old.
     mended = {_place(drift) for drift in drifts} - {_place(drift) for drift in left}
     deadline = time.monotonic() + BOOTSTRAP_SECONDS
-    while (
-        mended and mended & {_place(drift) for drift in verify_topics(settings, extra)} and time.monotonic() < deadline
-    ):
+    while mended and time.monotonic() < deadline:
+        if mended.isdisjoint(_place(drift) for drift in verify_topics(settings, extra)):
+            break
         time.sleep(0.1)
     return left
 

@@ -14,7 +14,7 @@ from models.policy import Policy, PolicyHistory, parse_policy
 from models.proofs import ProofAsk, Proved
 from models.response.case import Case, Task
 from models.response.subject import SubjectCases
-from models.risk_warning import RiskWarning, Window
+from models.risk_warning import Reason, RiskWarning, Window
 from models.stage import Emit, Record, Refused, Tick
 from models.stages.cases import CasesStage
 from tests.data import ROOT
@@ -29,6 +29,14 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 SUBJECT = "customer:C42"
 INDUSTRY = "industry:B1:K"
+REASON = Reason(
+    code="daily_sum",
+    observed="620000",
+    threshold="500000",
+    unit="CNY",
+    text_zh="合计620000 CNY。",
+    text_en="2 transactions sum to 620000 CNY.",
+)
 
 
 def warning(at: datetime = MONDAY, **fields: Any) -> RiskWarning:

@@ -19,18 +19,10 @@ from connectors.store.versions import upgrade
 from models.dead_letter import DeadLetter, Redrive
 from models.messages import PortfolioEntry
 from models.response.confidential import stub
-from models.risk_warning import Reason
-from tests.response import HOUR, MONDAY, Desk, action, on_industry, warning
+from tests.response import HOUR, MONDAY, REASON, Desk, action, on_industry, warning
 
 EVIL = "<script>alert(1)</script>"
-REASON = Reason(
-    code="daily_sum",
-    observed="620000",
-    threshold="500000",
-    unit="CNY",
-    text_zh="合计620000 CNY。",
-    text_en=f"2 transactions sum to 620000 CNY {EVIL}.",
-)
+SPOILT = replace(REASON, text_en=f"2 transactions sum to 620000 CNY {EVIL}.")
 
 
 def put(connection: Connection, topic: str, *messages: Any) -> int:
@@ -64,10 +56,10 @@ def fill(engine: Engine, seen_at: datetime | None = None) -> None:
     """Two cases that are open, one that is over and one that is confidential; a book; two dead letters."""
     desk = Desk()
     told = [
-        warning(reasons=(REASON,), departments=("operations", "risk"), severity="critical"),
-        on_industry(warning_id="w2", reasons=(REASON,), severity="high"),
-        warning(warning_id="w3", subject="customer:a/b %?&客户", reasons=(REASON,)),
-        warning(warning_id="w4", subject="customer:C9", reasons=(REASON,)),
+        warning(reasons=(SPOILT,), departments=("operations", "risk"), severity="critical"),
+        on_industry(warning_id="w2", reasons=(SPOILT,), severity="high"),
+        warning(warning_id="w3", subject="customer:a/b %?&客户", reasons=(SPOILT,)),
+        warning(warning_id="w4", subject="customer:C9", reasons=(SPOILT,)),
     ]
     desk.take(*told)
     desk.take(action("comment", MONDAY + HOUR, note=EVIL))
@@ -83,7 +75,7 @@ def fill(engine: Engine, seen_at: datetime | None = None) -> None:
     whole: dict[str, Any] = {"dimension": "entity", "member": "B1", "hhi": Decimal("0.5"), "net_capital": Decimal(50)}
     whole["to_net_capital"] = Decimal(2)
     with engine.begin() as connection:
-        put(connection, "warnings", *told, warning(warning_id="s1", mode="shadow", reasons=(REASON,)))
+        put(connection, "warnings", *told, warning(warning_id="s1", mode="shadow", reasons=(SPOILT,)))
         put(connection, "cases", *cases.values())
         lines = [line("75", level="control"), line("25", member="A"), line("100", loans=2, **whole)]
         put(connection, "portfolio", *lines)

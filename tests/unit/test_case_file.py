@@ -8,18 +8,8 @@ from msgspec.structs import replace
 
 from connectors.account_texts import Language
 from connectors.reports.case_file import CaseFile, as_json, as_page, case_file
-from models.risk_warning import Reason
 from tests.make import report, transaction
-from tests.response import HOUR, MONDAY, POLICY, Desk, action, warning
-
-REASON = Reason(
-    code="daily_sum",
-    observed="620000",
-    threshold="500000",
-    unit="CNY",
-    text_zh="合计620000 CNY。",
-    text_en="2 transactions sum to 620000 CNY.",
-)
+from tests.response import HOUR, MONDAY, POLICY, REASON, Desk, action, warning
 
 
 @pytest.fixture
